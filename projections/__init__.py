@@ -1,0 +1,1 @@
+"""What the events add up to: one module a view, with its fold, its row and its queries."""

@@ -1,0 +1,157 @@
+"""The current-task view: the row that seeds the next decision, and the body that responses carry.
+
+The row is written in the transaction of its events (`append_events`). It is never the truth: publishing and
+`verify` replay the events and compare.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.events import Json
+from domain.json import canonical_number
+from domain.task import Task
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A task at the head of its stream, with the digest of its last event (32 bytes)."""
+
+    task: Task
+    digest: bytes
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    description: str
+    category: str
+    task_type: str
+    requirements: dict[str, Json]
+    budget_usd: int | float
+    compute_budget: int | float | None
+    status: str
+    experimentation: int | float
+    created_at: int
+    expires_at: int
+    attachments: tuple[str, ...]
+    brand_kit_id: UUID | None
+    prototype_tier: int | None
+    transcript: str
+    ttl_seconds: int
+    version: int
+    updated_at: int
+    digest: str
+
+
+COLUMNS = ", ".join(
+    f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in ("created_at", "expires_at", "updated_at") else name
+    for name in Row.__struct_fields__
+)
+"""The columns to select for `head_of`, times in microseconds since 1970."""
+
+
+def row_of(head: Head) -> Row:
+    """The row that stands for `head`."""
+    task = head.task
+    return Row(*msgspec.structs.astuple(task), head.digest.hex())  # type: ignore[call-arg]
+
+
+def head_of(columns: Sequence[Any]) -> Head:
+    """The head that a row of `COLUMNS` stands for; `requirements` as a JSON value."""
+    *values, digest = columns
+    task = Task(*values)
+    return Head(
+        msgspec.structs.replace(
+            task,
+            budget_usd=canonical_number(task.budget_usd),
+            compute_budget=None if task.compute_budget is None else canonical_number(task.compute_budget),
+            experimentation=canonical_number(task.experimentation),
+            attachments=tuple(task.attachments),
+        ),
+        bytes(digest),
+    )
+
+
+class TaskView(msgspec.Struct, frozen=True):
+    """The body of a task response: exactly these fields, in this order (contract section 3)."""
+
+    id: UUID
+    user_id: UUID
+    title: str
+    description: str
+    category: str
+    task_type: str
+    requirements: dict[str, Json]
+    budget_usd: int | float
+    compute_budget: int | float | None
+    status: str
+    experimentation: int | float
+    created_at: str
+    expires_at: str
+    attachments: tuple[str, ...]
+    brand_kit_id: UUID | None
+    prototype_tier: int | None
+
+
+class ListedTask(TaskView, frozen=True):
+    """A task in a list: its fields, its version (the ETag) and the time of its last event."""
+
+    version: int
+    updated_at: str
+
+
+def view_of(task: Task, now: int) -> TaskView:
+    """The view of `task` as it stands at the time `now` (microseconds since 1970)."""
+    return TaskView(*_view_values(task, now))
+
+
+def listed(task: Task, now: int) -> ListedTask:
+    """The view of `task` as an item of a list."""
+    return ListedTask(*_view_values(task, now), task.version, rfc3339(task.updated_at))  # type: ignore[call-arg]
+
+
+def _view_values(task: Task, now: int) -> tuple[Any, ...]:
+    return (
+        task.id,
+        task.user_id,
+        task.title,
+        task.description,
+        task.category,
+        task.task_type,
+        task.requirements,
+        task.budget_usd,
+        task.compute_budget,
+        task.status_at(now),
+        task.experimentation,
+        rfc3339(task.created_at),
+        rfc3339(task.expires_at),
+        task.attachments,
+        task.brand_kit_id,
+        task.prototype_tier,
+    )
+
+
+def rfc3339(microseconds: int) -> str:
+    """A time in microseconds since 1970 as RFC 3339 text in UTC, always with six decimals."""
+    return moment_of(microseconds).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def moment_of(microseconds: int) -> datetime:
+    """A time in microseconds since 1970 as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def parse_rfc3339(text: str) -> int:
+    """Microseconds since 1970 of an RFC 3339 date-time; ValueError for anything else, or without an offset."""
+    moment = msgspec.convert(text, datetime)
+    if moment.tzinfo is None:
+        raise ValueError("an offset or Z is needed")
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,34 @@
+-- One row a task: its contract fields at the head of its stream, and what the next decision starts from.
+-- Written in the transaction of its events; never the truth.
+CREATE TABLE current_task (
+    id uuid PRIMARY KEY,
+    user_id uuid NOT NULL,
+    title text NOT NULL,
+    description text NOT NULL,
+    category text NOT NULL,
+    task_type text NOT NULL,
+    requirements json NOT NULL,
+    budget_usd double precision NOT NULL,
+    compute_budget double precision,
+    status text NOT NULL,
+    experimentation double precision NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    attachments text[] NOT NULL,
+    brand_kit_id uuid,
+    prototype_tier integer,
+    transcript text NOT NULL,
+    ttl_seconds bigint NOT NULL,
+    version bigint NOT NULL,
+    updated_at timestamptz NOT NULL,
+    digest bytea NOT NULL,
+    -- When the sweep looks at the draft next: never later than expires_at. An index on expires_at itself
+    -- would be changed by every autosave, and no update of the row would be heap-only any more.
+    sweep_at timestamptz
+) WITH (fillfactor = 50);
+
+CREATE INDEX current_task_user_id_idx ON current_task (user_id);
+CREATE INDEX current_task_sweep_at_idx ON current_task (sweep_at) WHERE sweep_at IS NOT NULL;
+
+COMMENT ON COLUMN current_task.version IS 'Version of the last event, the head of the stream.';
+COMMENT ON COLUMN current_task.digest IS 'Digest of the last event, the head of the chain.';

@@ -1,0 +1,212 @@
+"""The life of a draft: created, typed into, published, discarded, restored (contract sections 4.1 to 4.4)."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from domain.commands import (
+    AddAttachment,
+    ChangeFields,
+    ChangeTranscript,
+    Command,
+    Content,
+    CreateDraft,
+    DiscardDraft,
+    PublishDraft,
+    RemoveAttachment,
+    RestoreDraft,
+    RevertDraft,
+    content_of,
+)
+from domain.errors import VersionMismatch
+from domain.events import CopiedFrom
+from service import schemas
+from service.call import Call, Reply, parse_uuid, task_headers, task_reply
+from service.context import Context
+from service.history import proven_head, task_at_version
+from service.orders import IdempotencyKey, Outcome, ProofOutdated, Repeated
+from service.problems import Problem
+from service.routing import route
+
+MERGE_PATCH = "application/merge-patch+json"
+PLAIN = "application/json"
+
+TASKS = "/api/v1/tasks"
+TASK = "/api/v1/tasks/{task_id:str}"
+
+
+async def autosave(context: Context, call: Call, task_id: str) -> Reply:
+    """`PATCH /api/v1/tasks/{task_id}`: some new values, each that really changes one event."""
+    task = parse_uuid(task_id, "task_id")
+    body = await call.json_body(PLAIN, MERGE_PATCH)
+    key = call.idempotency_key(body, 200)
+    command = ChangeFields(schemas.read(body, schemas.TASK_CHANGES), call.media_type() == MERGE_PATCH)
+    return await _carried_out(context, call, task, command, key)
+
+
+autosave_handler = route("PATCH", TASK)(autosave)
+
+
+@route("POST", "/api/v1/tasks/drafts")
+async def create_draft(context: Context, call: Call) -> Reply:
+    """A new draft, empty or with the fields that the body gives."""
+    body = await call.json_body(PLAIN, optional=True)
+    key = call.idempotency_key(body, 201)
+    values = schemas.read(body, schemas.NEW_DRAFT) if body else {}
+    task_id = values.get("id") or uuid4()
+    command = CreateDraft(context.settings.ttl_seconds, Content(schemas.split_fields(values)))
+    return await _carried_out(context, call, task_id, command, key)
+
+
+@route("POST", TASKS)
+async def create_task(context: Context, call: Call) -> Reply:
+    """A task that is published at once, or not created at all."""
+    body = await call.json_body(PLAIN)
+    key = call.idempotency_key(body, 201)
+    values = schemas.read(body, schemas.NEW_TASK)
+    content = Content(schemas.split_fields(values), values.get("transcript") or "")
+    command = CreateDraft(context.settings.ttl_seconds, content, publish=context.settings.publish_rules)
+    return await _carried_out(context, call, uuid4(), command, key)
+
+
+@route("POST", TASK + "/publish")
+async def publish(context: Context, call: Call, task_id: str) -> Reply:
+    """Replay and check the history, then open the task to bidders."""
+    task = parse_uuid(task_id, "task_id")
+    key = call.idempotency_key(await call.body(), 200)
+    call.expected()
+    head = await context.owned(call, task)
+    proven = None
+    if head.task.status_at(call.now) == "draft":
+        proven = await proven_head(context.store, task)
+    command = PublishDraft(context.settings.publish_rules)
+    while True:
+        try:
+            result = await context.carry_out(call, task, command, key, proven=proven)
+            return await _reply(context, call, result, 200)
+        except ProofOutdated:
+            proven = await proven_head(context.store, task, proven)
+
+
+@route("DELETE", TASK)
+async def discard(context: Context, call: Call, task_id: str) -> Reply:
+    """Throw the draft away; it can be restored."""
+    return await _simple(context, call, task_id, DiscardDraft(), 204)
+
+
+@route("POST", TASK + "/restore")
+async def restore(context: Context, call: Call, task_id: str) -> Reply:
+    """Make a discarded or expired draft a draft again."""
+    return await _simple(context, call, task_id, RestoreDraft(context.settings.ttl_seconds))
+
+
+@route("POST", TASK + "/revert")
+async def revert(context: Context, call: Call, task_id: str) -> Reply:
+    """Bring all content back to what it was at a version."""
+    task = parse_uuid(task_id, "task_id")
+    body = await call.json_body(PLAIN)
+    key = call.idempotency_key(body, 200)
+    version = schemas.read(body, schemas.REVERT)["version"]
+    call.expected()
+    await context.owned(call, task)
+    before = await task_at_version(context.store, task, version)
+    if before is None:
+        raise Problem("not-found", f"The task has no version {version}.")
+    return await _carried_out(context, call, task, RevertDraft(content_of(before)), key)
+
+
+@route("POST", TASK + "/duplicate")
+async def duplicate(context: Context, call: Call, task_id: str) -> Reply:
+    """A new draft with the same content."""
+    key = call.idempotency_key(await call.body(), 201)
+    expected = call.expected()
+    source = (await context.owned(call, parse_uuid(task_id, "task_id"))).task
+
+    def still_expected() -> None:
+        if expected and source.version not in expected:
+            raise VersionMismatch(expected, source)
+
+    command = CreateDraft(context.settings.ttl_seconds, content_of(source), CopiedFrom(source.id, source.version))
+    return await _carried_out(context, call, uuid4(), command, key, precondition=still_expected)
+
+
+@route("PUT", TASK + "/transcript")
+async def change_transcript(context: Context, call: Call, task_id: str) -> Reply:
+    """A new voice transcript."""
+    task = parse_uuid(task_id, "task_id")
+    body = await call.json_body(PLAIN)
+    key = call.idempotency_key(body, 200)
+    command = ChangeTranscript(schemas.read(body, schemas.TRANSCRIPT)["text"])
+    return await _carried_out(context, call, task, command, key)
+
+
+@route("DELETE", TASK + "/transcript")
+async def remove_transcript(context: Context, call: Call, task_id: str) -> Reply:
+    """Remove the voice transcript."""
+    return await _simple(context, call, task_id, ChangeTranscript(""))
+
+
+@route("POST", TASK + "/attachments")
+async def add_attachment(context: Context, call: Call, task_id: str) -> Reply:
+    """One more reference, at the end."""
+    task = parse_uuid(task_id, "task_id")
+    body = await call.json_body(PLAIN)
+    key = call.idempotency_key(body, 200)
+    command = AddAttachment(schemas.read(body, schemas.ATTACHMENT)["reference"])
+    return await _carried_out(context, call, task, command, key)
+
+
+@route("DELETE", TASK + "/attachments")
+async def remove_attachment(context: Context, call: Call, task_id: str) -> Reply:
+    """One reference less."""
+    command = RemoveAttachment(schemas.reference_of(call.query().required("reference")))
+    return await _simple(context, call, task_id, command)
+
+
+async def _simple(context: Context, call: Call, task_id: str, command: Command, status: int = 200) -> Reply:
+    """Carry out a command that the body has no say in."""
+    task = parse_uuid(task_id, "task_id")
+    key = call.idempotency_key(await call.body(), status)
+    return await _carried_out(context, call, task, command, key, status)
+
+
+async def _carried_out(
+    context: Context,
+    call: Call,
+    task_id: UUID,
+    command: Command,
+    key: IdempotencyKey | None,
+    status: int | None = None,
+    **more: Any,
+) -> Reply:
+    result = await context.carry_out(call, task_id, command, key, **more)
+    if status is None:
+        status = 201 if isinstance(command, CreateDraft) else 200
+    return await _reply(context, call, result, status)
+
+
+async def _reply(context: Context, call: Call, result: Outcome | Repeated, status: int) -> Reply:
+    if isinstance(result, Repeated):
+        task = await context.as_of(result)
+        status, now = result.status, task.updated_at
+    else:
+        task, now = result.task, call.now
+    if status == 204:
+        return Reply(204, task_headers(task))
+    location = [(b"location", b"/api/v1/tasks/" + str(task.id).encode())] if status == 201 else None
+    return task_reply(task, now, status, location)
+
+
+ROUTES = [
+    autosave_handler,
+    create_draft,
+    create_task,
+    publish,
+    discard,
+    restore,
+    revert,
+    duplicate,
+    change_transcript,
+    remove_transcript,
+    add_attachment,
+    remove_attachment,
+]

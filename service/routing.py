@@ -1,0 +1,47 @@
+"""The seam to Litestar: a route is an async function from the context, the call and path parameters to a reply."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request, Response
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+
+from service.call import Call, Disconnected, Reply, problem_reply
+from service.context import Context
+from service.problems import Problem
+
+Answer = Callable[..., Awaitable[Reply]]
+
+
+def route(method: str, path: str) -> Callable[[Answer], HTTPRouteHandler]:
+    """Make a function the Litestar handler of `method` on `path`; its path parameters are passed as text."""
+
+    def decorate(answer: Answer) -> HTTPRouteHandler:
+        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+            call: Call = request.scope["state"]["call"]
+            reply = await answered(answer, request.app.state.context, call, request.path_params)
+            return response_of(reply)
+
+        handle.__name__ = answer.__name__
+        handle.__doc__ = answer.__doc__
+        return HTTPRouteHandler(path, http_method=HttpMethod(method), status_code=200)(handle)
+
+    return decorate
+
+
+async def answered(answer: Answer, context: Context, call: Call, parameters: dict[str, Any]) -> Reply:
+    """The reply of a route, or of the problem that it ended with."""
+    try:
+        return await answer(context, call, **parameters)
+    except Disconnected:
+        return problem_reply(Problem("malformed-json", "The body is not whole."), call.request_id)
+    except Exception as error:
+        return problem_reply(await context.problem_of(error), call.request_id)
+
+
+def response_of(reply: Reply) -> Response[bytes]:
+    """The reply as Litestar sends it."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
+    media_type = headers.pop("content-type", "application/json")
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)

@@ -1,0 +1,55 @@
+"""`palimpsest serve`: the server processes, and what happens to them when the one that started them is gone."""
+
+import os
+import signal
+import time
+from threading import Thread
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from granian.server import Server
+
+from service.app import App, create_app
+from service.logs import configure_logs
+from service.settings import Settings, read_settings
+
+ORPHAN_CHECK = 0.5
+"""Seconds between two looks whether the parent process still lives."""
+
+GRACE = 10
+"""Seconds that a process may take to finish what is in flight."""
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until a signal ends it. The processes read their settings from the environment."""
+    Server(
+        "service.serving:app_of_process",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=GRACE,
+    ).serve()
+
+
+def app_of_process() -> App:
+    """The application of one server process, configured by the environment."""
+    settings = read_settings(os.environ)
+    configure_logs(settings.log_level)
+    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    return create_app(settings)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Leave when the process that started this one is gone, so that nothing holds the port any more."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_CHECK)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,482 @@
+"""The write path: one writer a process that commits orders in groups.
+
+While one batch is being committed the next one gathers. A batch is decided on the heads that this process
+remembers, or on freshly read ones, and written by one call of `append_events`, which leaves out every task that
+is not where it was expected to be. Those are read and decided again, so that a conflict never reaches a client.
+
+What is answered without writing (a refusal, a change that changes nothing) is never answered from memory alone.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+from psycopg import errors as pg
+
+from domain import chain
+from domain.commands import CreateDraft, PublishDraft, decide
+from domain.errors import HistoryCorrupt, IdempotencyKeyReused, Refusal, TaskNotFound
+from domain.events import Recorded
+from projections.current_task import COLUMNS, Head, head_of, row_of
+from service.heads import Heads
+from service.orders import IdempotencyKey, Order, Outcome, Overloaded, ProofOutdated, Repeated, StoreUnavailable
+from service.store import EventMapper, backend_of, open_connection
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 256
+"""Orders in one transaction."""
+
+MAX_WAITING = 4096
+"""Orders that may wait; further ones are shed."""
+
+MAX_ATTEMPTS = 50
+"""Times an order is decided anew because its task moved, before the store counts as overloaded."""
+
+PATIENCE = 1.5
+"""Seconds that an order waits for a store that does not answer."""
+
+WATCH_INTERVAL = 0.25
+"""Seconds between two looks at how long orders have been waiting."""
+
+RECONNECT_PAUSE = 0.1
+"""Seconds between two attempts to reach the store."""
+
+_APPEND = "SELECT append_events(%s, %s, %s::json, %s::json, %s::json, %s::json)"
+_HEADS = f"SELECT {COLUMNS} FROM current_task WHERE id = ANY(%s)"
+_KEYS = (
+    "SELECT user_id, key, request_hash, task_id, version, status FROM idempotency_key"
+    " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (user_id, key) USING (user_id, key)"
+)
+
+Result = Outcome | Repeated
+_KeyName = tuple[UUID, str]
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """An event as `append_events` takes it; `digest` in hex."""
+
+    task: UUID
+    version: int
+    topic: str
+    state: str
+    digest: str
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """An idempotency row as `append_events` takes it; the hash in hex."""
+
+    user_id: UUID
+    key: str
+    request_hash: str
+    task_id: UUID
+    version: int
+    status: int
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    """An idempotency row as it was found."""
+
+    request_hash: bytes
+    repeated: Repeated
+
+
+class _Waiting:
+    """An order and the one who waits for it."""
+
+    __slots__ = ("attempts", "future", "order", "since")
+
+    def __init__(self, order: Order, future: asyncio.Future[Result]) -> None:
+        self.order = order
+        self.future = future
+        self.attempts = 0
+        self.since = time.monotonic()
+
+    def settle(self, result: Result | Exception) -> None:
+        if not self.future.done():
+            if isinstance(result, Exception):
+                self.future.set_exception(result)
+            else:
+                self.future.set_result(result)
+
+
+class _Group:
+    """The orders of a batch for one task: decided one after the other, recorded together or not at all."""
+
+    __slots__ = ("base", "events", "fresh", "head", "keys", "settled", "task_id", "waiting")
+
+    def __init__(self, task_id: UUID, base: Head | None, fresh: bool) -> None:
+        self.task_id = task_id
+        self.base = base
+        self.fresh = fresh
+        self.head = base
+        self.events: list[EventRow] = []
+        self.keys: list[KeyRow] = []
+        self.settled: list[Result | Exception] = []
+        self.waiting: list[_Waiting] = []
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.events or self.keys)
+
+    @property
+    def expected(self) -> int:
+        return self.base.task.version if self.base else 0
+
+    def settle(self) -> None:
+        for waiting, result in zip(self.waiting, self.settled, strict=True):
+            waiting.settle(result)
+
+    def fail(self, error: Exception) -> None:
+        for waiting in self.waiting:
+            waiting.settle(error)
+
+
+class Writer:
+    """Carries out orders, many in one commit. `start` and `stop` it in the loop that uses it."""
+
+    def __init__(self, database_url: str, heads: Heads | None = None) -> None:
+        self._database_url = database_url
+        self._heads = heads if heads is not None else Heads()
+        self._mapper = EventMapper()
+        self._encode = msgspec.json.Encoder().encode
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._connection: AsyncConnection[Any] | None = None
+        self._backend: tuple[int, datetime] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._watcher: asyncio.TimerHandle | None = None
+        self._batch: list[_Waiting] = []
+        self._stopping = False
+        self.conflicts = 0
+
+    async def start(self) -> None:
+        """Connect and begin to work. Raises psycopg.OperationalError where there is no store."""
+        await self._connected()
+        self._task = asyncio.create_task(self._work(), name="writer")
+        self._watch()
+
+    async def stop(self) -> None:
+        """Finish what was handed in, then disconnect."""
+        self._stopping = True
+        self._arrived.set()
+        if self._task:
+            await self._task
+        if self._watcher:
+            self._watcher.cancel()
+        if self._connection:
+            await self._connection.close()
+
+    def carry_out(self, order: Order) -> Awaitable[Result]:
+        """Hand in an order; the result comes when it is durable.
+
+        The awaitable raises a `Refusal`, `ProofOutdated`, `StoreUnavailable` or `Overloaded`.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if len(self._queue) >= MAX_WAITING or self._stopping:
+            future.set_exception(Overloaded("Too many changes are waiting."))
+        else:
+            self._queue.append(_Waiting(order, future))
+            self._arrived.set()
+        return future
+
+    async def _work(self) -> None:
+        while True:
+            if not self._queue:
+                if self._stopping:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            self._batch = self._next_batch()
+            try:
+                again = await self._write(self._batch)
+            except Exception as error:
+                log.exception("a batch failed")
+                for waiting in self._batch:
+                    waiting.settle(error)
+            else:
+                self._queue.extendleft(reversed(again))
+            self._batch = []
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The orders that come next, without those whose waiting has ended."""
+        queue = self._queue
+        taken = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+        return [waiting for waiting in taken if not waiting.future.done()]
+
+    async def _write(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Carry out a batch; returns the orders that are to be decided again."""
+        try:
+            connection = await self._connected()
+            groups, again = await self._decide(connection, batch)
+        except (psycopg.OperationalError, OSError, TimeoutError) as error:
+            log.warning("no connection to the store: %s", error)
+            self._heads.clear()
+            await asyncio.sleep(RECONNECT_PAUSE)
+            return batch
+        writing = [group for group in groups if group.writes]
+        for group in groups:
+            if not group.writes:
+                if group.fresh:
+                    group.settle()
+                else:
+                    self._heads.forget(group.task_id)
+                    again += group.waiting
+        if writing:
+            again += await self._append(connection, writing)
+        return again
+
+    async def _decide(
+        self, connection: AsyncConnection[Any], batch: list[_Waiting]
+    ) -> tuple[list[_Group], list[_Waiting]]:
+        groups: dict[UUID, _Group] = {}
+        unknown: set[UUID] = set()
+        again: list[_Waiting] = []
+        for waiting in batch:
+            task_id = waiting.order.task_id
+            if task_id in groups or task_id in unknown:
+                continue
+            if isinstance(waiting.order.command, CreateDraft) and not waiting.attempts:
+                groups[task_id] = _Group(task_id, None, fresh=False)
+            elif head := self._heads.get(task_id):
+                groups[task_id] = _Group(task_id, head, fresh=False)
+            else:
+                unknown.add(task_id)
+        stored_keys: dict[_KeyName, StoredKey] = {}
+        if unknown:
+            heads, stored_keys = await self._read(connection, unknown, batch)
+            for task_id in unknown:
+                groups[task_id] = _Group(task_id, heads.get(task_id), fresh=True)
+        taken: set[_KeyName] = set()
+        for waiting in batch:
+            key = waiting.order.key
+            if key:
+                if (key.user_id, key.key) in taken:
+                    again.append(waiting)
+                    continue
+                taken.add((key.user_id, key.key))
+            self._carry_out(groups[waiting.order.task_id], waiting, stored_keys)
+        return list(groups.values()), again
+
+    def _carry_out(self, group: _Group, waiting: _Waiting, stored_keys: dict[_KeyName, StoredKey]) -> None:
+        group.waiting.append(waiting)
+        waiting.attempts += 1
+        try:
+            group.settled.append(self._result(group, waiting.order, stored_keys))
+        except (Refusal, ProofOutdated) as refusal:
+            group.settled.append(refusal)
+        except Exception as error:
+            log.exception("an order failed")
+            group.settled.append(error)
+
+    def _result(self, group: _Group, order: Order, stored_keys: dict[_KeyName, StoredKey]) -> Result:
+        head = group.head
+        given = order.given
+        is_create = isinstance(order.command, CreateDraft)
+        if not is_create and (head is None or given.actor not in (head.task.user_id, "system")):
+            raise TaskNotFound
+        if order.key:
+            stored = stored_keys.get((order.key.user_id, order.key.key))
+            if stored:
+                if stored.request_hash != order.key.request_hash:
+                    raise IdempotencyKeyReused("The key was used for another request.")
+                return stored.repeated
+        if order.precondition:
+            order.precondition()
+        if isinstance(order.command, PublishDraft) and head:
+            _require_proof(head, order)
+        events, task = decide(head.task if head else None, order.task_id, order.command, given)
+        if events:
+            group.head = Head(task, self._record(group, head.digest if head else chain.GENESIS, events))
+        if order.key:
+            group.keys.append(_key_row(order.key, order.task_id, task.version))
+        return Outcome(task)
+
+    def _record(self, group: _Group, digest: bytes, events: list[Recorded]) -> bytes:
+        """Add the events to the group, chained behind `digest`; returns the new head of the chain."""
+        for event in events:
+            stored = self._mapper.to_stored_event(event)
+            task_id, version = event.originator_id, event.originator_version
+            digest = chain.digest(digest, task_id, version, stored.topic, stored.state)
+            group.events.append(EventRow(task_id, version, stored.topic, stored.state.decode(), digest.hex()))
+        return digest
+
+    async def _append(self, connection: AsyncConnection[Any], groups: list[_Group]) -> list[_Waiting]:
+        """Write the groups; returns the orders of those that lost their place."""
+        try:
+            losers = await self._call(connection, groups)
+        except (psycopg.Error, OSError) as error:
+            self._heads.clear()
+            if connection.closed:
+                return await self._look(groups, error)
+            if isinstance(error, psycopg.OperationalError):
+                log.warning("the store refused a batch: %s", error)
+                return self._fail(groups, StoreUnavailable("The store cannot record changes at the moment."))
+            if len(groups) > 1:
+                middle = len(groups) // 2
+                again = await self._append(connection, groups[:middle])
+                return again + await self._append(await self._connected(), groups[middle:])
+            log.exception("a task's events were refused by the store", extra={"task_id": str(groups[0].task_id)})
+            return self._fail(groups, _refused(error, groups[0]))
+        again = []
+        for group in groups:
+            if group.task_id in losers:
+                self.conflicts += 1
+                self._heads.lost(group.task_id)
+                again += self._not_too_often(group.waiting)
+            else:
+                self._won(group)
+        return again
+
+    async def _call(self, connection: AsyncConnection[Any], groups: list[_Group]) -> list[UUID]:
+        events = [event for group in groups for event in group.events]
+        created = [row_of(group.head) for group in groups if group.events and group.head and not group.base]
+        changed = [row_of(group.head) for group in groups if group.events and group.head and group.base]
+        keys = [key for group in groups for key in group.keys]
+        cursor = await connection.execute(
+            _APPEND,
+            (
+                [group.task_id for group in groups],
+                [group.expected for group in groups],
+                self._json(events),
+                self._json(created),
+                self._json(changed),
+                self._json(keys),
+            ),
+            prepare=True,
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return list(row[0])
+
+    def _json(self, rows: list[Any]) -> str | None:
+        return self._encode(rows).decode() if rows else None
+
+    def _won(self, group: _Group) -> None:
+        if group.head and group.events:
+            self._heads.remember(group.head)
+        group.settle()
+
+    async def _look(self, groups: list[_Group], error: Exception) -> list[_Waiting]:
+        """The connection was lost between the call and its answer: see in the log which groups were recorded."""
+        log.warning("connection lost while committing, looking what was recorded: %s", error)
+        found: set[tuple[UUID, int, bytes]] = set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                connection = await self._reconnected()
+                cursor = await connection.execute(
+                    "SELECT originator_id, originator_version, digest FROM draft_events"
+                    " JOIN unnest(%s::uuid[], %s::bigint[]) AS last (id, version)"
+                    " ON originator_id = last.id AND originator_version = last.version",
+                    (
+                        [group.task_id for group in groups if group.events],
+                        [group.events[-1].version for group in groups if group.events],
+                    ),
+                )
+                found = {(task_id, version, bytes(digest)) for task_id, version, digest in await cursor.fetchall()}
+        except (psycopg.Error, OSError, TimeoutError):
+            return self._fail(groups, StoreUnavailable("The store did not tell whether the change was recorded."))
+        again = []
+        for group in groups:
+            last = group.events[-1] if group.events else None
+            if last and (last.task, last.version, bytes.fromhex(last.digest)) in found:
+                self._won(group)
+            else:
+                again += self._not_too_often(group.waiting)
+        return again
+
+    async def _reconnected(self) -> AsyncConnection[Any]:
+        """A new connection, once the old one's backend has ended and what it did is settled."""
+        backend = self._backend
+        while True:
+            try:
+                connection = await self._connected()
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                    " WHERE pid = %s AND backend_start = %s",
+                    backend,
+                )
+                return connection
+            except (psycopg.OperationalError, OSError):
+                await asyncio.sleep(RECONNECT_PAUSE)
+
+    async def _read(
+        self, connection: AsyncConnection[Any], task_ids: set[UUID], batch: list[_Waiting]
+    ) -> tuple[dict[UUID, Head], dict[_KeyName, StoredKey]]:
+        """Heads and idempotency rows, in one round trip."""
+        keys = [waiting.order.key for waiting in batch if waiting.order.key and waiting.order.task_id in task_ids]
+        stored_keys: dict[_KeyName, StoredKey] = {}
+        async with connection.pipeline():
+            heads_cursor = connection.cursor(binary=True)
+            await heads_cursor.execute(_HEADS, (list(task_ids),), prepare=True)
+            if keys:
+                keys_cursor = connection.cursor(binary=True)
+                await keys_cursor.execute(_KEYS, ([k.user_id for k in keys], [k.key for k in keys]), prepare=True)
+            heads = [head_of(row) for row in await heads_cursor.fetchall()]
+            if keys:
+                for user_id, key, request_hash, task_id, version, status in await keys_cursor.fetchall():
+                    stored_keys[user_id, key] = StoredKey(bytes(request_hash), Repeated(task_id, version, status))
+        return {head.task.id: head for head in heads}, stored_keys
+
+    async def _connected(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            async with asyncio.timeout(PATIENCE):
+                self._connection = await open_connection(self._database_url)
+                self._backend = await backend_of(self._connection)
+        return self._connection
+
+    def _not_too_often(self, waiting: list[_Waiting]) -> list[_Waiting]:
+        """Those that may be decided again; the others are told that the store is overloaded."""
+        again = []
+        for one in waiting:
+            if one.attempts < MAX_ATTEMPTS:
+                again.append(one)
+            else:
+                one.settle(Overloaded("The task changes too often at the moment."))
+        return again
+
+    @staticmethod
+    def _fail(groups: list[_Group], error: Exception) -> list[_Waiting]:
+        for group in groups:
+            group.fail(error)
+        return []
+
+    def _watch(self) -> None:
+        """Tell those who have waited for longer than `PATIENCE` that the store does not answer."""
+        deadline = time.monotonic() - PATIENCE
+        for waiting in (*self._batch, *self._queue):
+            if waiting.since < deadline:
+                waiting.settle(StoreUnavailable("The store does not answer."))
+        self._watcher = asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch)
+
+
+def _require_proof(head: Head, order: Order) -> None:
+    """Publishing goes on only from a replayed and checked history that leads to this very head."""
+    if head.task.status_at(order.given.now) != "draft":
+        return
+    proven = order.proven
+    if proven is None or proven.task.version != head.task.version:
+        raise ProofOutdated
+    if proven != head:
+        raise HistoryCorrupt(head.task.version, "view-mismatch", "The view differs from the replayed history.")
+
+
+def _key_row(key: IdempotencyKey, task_id: UUID, version: int) -> KeyRow:
+    return KeyRow(key.user_id, key.key, key.request_hash.hex(), task_id, version, key.status)
+
+
+def _refused(error: Exception, group: _Group) -> Exception:
+    if isinstance(error, pg.UniqueViolation) and group.base:
+        return HistoryCorrupt(
+            group.expected, "head-mismatch", "The log goes on behind the version that the view holds."
+        )
+    return error

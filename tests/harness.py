@@ -1,0 +1,154 @@
+"""Real servers and clients for tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import httpx
+
+PALIMPSEST = str(Path(sys.executable).with_name("palimpsest"))
+SECRET = "a secret of at least thirty-two bytes"
+DEADLINE = 30
+"""Seconds that anything may take to happen before a test gives up."""
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+    """The first true value of `condition`; fails after the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Client(httpx.Client):
+    """A user of a service."""
+
+    user_id: UUID
+
+    def new_draft(self, **fields: Any) -> str:
+        """The id of a new draft with these fields."""
+        response = self.post("/api/v1/tasks/drafts", json=fields)
+        assert response.status_code == 201, response.text
+        task_id: str = response.json()["id"]
+        return task_id
+
+    def history(self, task_id: str) -> list[dict[str, Any]]:
+        """All events of a task."""
+        items: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            page = self.get(f"/api/v1/tasks/{task_id}/history", params={"after": after, "limit": 1000}).json()
+            items += page["items"]
+            after = page["next_after"]
+        return items
+
+
+class Server:
+    """A service in processes of its own, as `palimpsest serve` starts it."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory / f"serve-{self.port}.log"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PALIMPSEST_")},
+            "PALIMPSEST_PORT": str(self.port),
+            "PALIMPSEST_DATA_DIR": str(directory / "data"),
+            "PALIMPSEST_AUTH_SECRET": SECRET,
+            "PALIMPSEST_RATE_LIMIT": "off",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PALIMPSEST, "serve"], env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._is_ready, f"{self.url} is ready; its log:\n{self.log.read_text()}")
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        """Stop as an operator would, and wait for the end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(DEADLINE)
+
+    def kill(self) -> None:
+        """End at once, without a chance to tidy up."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(DEADLINE)
+
+    def token(self, user_id: UUID, scope: str = "") -> str:
+        """A token for a user."""
+        return self.run("token", "--sub", str(user_id), "--scope", scope).stdout.strip()
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command of palimpsest with the settings of this service."""
+        return subprocess.run(
+            [PALIMPSEST, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE * 4,
+            check=check,
+        )
+
+    def client(self, user_id: UUID | None = None, scope: str = "") -> Client:
+        """A user of this service, a new one unless one is named."""
+        user = user_id or uuid4()
+        client = Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self._token(user, scope)}"}, timeout=DEADLINE
+        )
+        client.user_id = user
+        return client
+
+    def _token(self, user_id: UUID, scope: str) -> str:
+        """As `palimpsest token` mints them, without its process."""
+        import jwt
+
+        claims = {"sub": str(user_id), "exp": int(time.time()) + 3600, "scope": scope}
+        return jwt.encode(claims, SECRET, algorithm="HS256")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
