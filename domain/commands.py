@@ -137,7 +137,7 @@ def decide(task: Task | None, task_id: UUID, command: Command, given: Circumstan
     """What carrying out `command` on `task` records, nothing where nothing changes, and the state after it.
 
     `task` is None where none exists, which only `CreateDraft` may meet. Raises a `Refusal`: `AlreadyExists`,
-    `NotADraft`, `NotRestorable`, `VersionMismatch`, `Invalid` or `NotPublishable`, in the order of contract section 4.2.
+    `NotADraft`, `NotRestorable`, `VersionMismatch`, `Invalid` or `NotPublishable`, in the order of section 4.2.
     """
     draft = _Draft(task, task_id, given)
     _decide(command, draft)

