@@ -32,3 +32,9 @@ bench: install ## Measure the write path against its peers (about 10 minutes)
 
 clean: ## Remove what the targets made, and nothing that the service keeps
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+.PHONY: lock
+lock: install ## Resolve the dependencies anew into requirements.lock
+	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--extra analytics --group dev --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		pyproject.toml --output-file requirements.lock
