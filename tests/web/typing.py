@@ -11,7 +11,24 @@ LONGEST = 5_000
 """Code points that a description holds."""
 
 FAMILY = "👩\u200d👩\u200d👧"
-WORDS = ["the", "quick", "brown", "fox", "🦊", "jumps", "שלום", "עולם", "مرحبا", "—", "naïve", "café", FAMILY, "日本語", "and", "\n"]
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "🦊",
+    "jumps",
+    "שלום",
+    "עולם",
+    "مرحبا",
+    "—",
+    "naïve",
+    "café",
+    FAMILY,
+    "日本語",
+    "and",
+    "\n",
+]
 
 
 class Edit(NamedTuple):

@@ -1,0 +1,59 @@
+"""A browser that is killed in the middle of typing, offline, has lost nothing when it comes back."""
+
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Playwright, expect
+
+from tests.harness import Server, wait_until
+from tests.web.people import CHROMIUM_ARGUMENTS, Person, says
+
+
+def test_a_browser_killed_while_typing_offline_delivers_when_it_is_started_again(
+    playwright: Playwright, chromium_path: str, server: Server, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile"
+
+    def start() -> Person:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=chromium_path, args=CHROMIUM_ARGUMENTS
+        )
+        return Person(server, context, account, server.url)
+
+    account = None
+    person = start()
+    account = person.account
+    task_id = person.client.new_draft(description="Saved before. ")
+    other = person.client.new_draft()
+    page = person.open(task_id)
+    person.context.set_offline(True)
+    page.locator("#description").press("End")
+    page.keyboard.type("Typed in the dark, up to this very lett", delay=10)
+    page.keyboard.type("er")
+    wait_until(lambda: not page.wait_for_timeout(50), "the last key was handled")
+    kill(profile)
+    person.client.close()
+
+    person = start()
+    page = person.open(other)
+    wait_until(
+        lambda: person.description(task_id).endswith("this very letter") or page.wait_for_timeout(50),
+        "the words arrived, though another draft is open",
+    )
+    page.evaluate("id => { location.hash = `#/${id}`; }", task_id)
+    says(page, "Saved")
+    expect(page.locator("#description")).to_have_value("Saved before. Typed in the dark, up to this very letter")
+    assert person.close() == []
+
+
+def kill(profile: Path) -> None:
+    """End the browser of this profile as a power cut would."""
+    mine = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if any(str(profile) in argument for argument in process.cmdline())
+    ]
+    assert mine
+    for process in mine:
+        process.kill()
+    psutil.wait_procs(mine, timeout=10)
