@@ -37,7 +37,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from service.accounts import Account, find_account, open_the_way
+from service.accounts import Account, AccountError, find_account, open_the_way
 
 MAJOR_VERSION = 18
 DATABASE = USER = "palimpsest"
