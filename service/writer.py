@@ -239,7 +239,8 @@ class Writer:
         self, connection: AsyncConnection[Any], batch: list[_Waiting]
     ) -> tuple[list[_Group], list[_Waiting]]:
         groups: dict[UUID, _Group] = {}
-        unknown: set[UUID] = set()
+        # Publishing compares the view itself with the replayed history, not what is remembered of it.
+        unknown = {waiting.order.task_id for waiting in batch if isinstance(waiting.order.command, PublishDraft)}
         again: list[_Waiting] = []
         for waiting in batch:
             task_id = waiting.order.task_id

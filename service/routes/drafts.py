@@ -17,7 +17,7 @@ from domain.commands import (
     RevertDraft,
     content_of,
 )
-from domain.errors import VersionMismatch
+from domain.errors import HistoryCorrupt, VersionMismatch
 from domain.events import CopiedFrom
 from service import schemas
 from service.call import Call, Reply, parse_uuid, task_headers, task_reply
@@ -36,9 +36,7 @@ TASK = "/api/v1/tasks/{task_id:str}"
 
 async def autosave(context: Context, call: Call, task_id: str) -> Reply:
     """`PATCH /api/v1/tasks/{task_id}`: some new values, each that really changes one event."""
-    task = parse_uuid(task_id, "task_id")
-    body = await call.json_body(PLAIN, MERGE_PATCH)
-    key = call.idempotency_key(body, 200)
+    task, body, key = await _read(call, task_id, 200, PLAIN, MERGE_PATCH)
     command = ChangeFields(schemas.read(body, schemas.TASK_CHANGES), call.media_type() == MERGE_PATCH)
     return await _carried_out(context, call, task, command, key)
 
@@ -51,6 +49,7 @@ async def create_draft(context: Context, call: Call) -> Reply:
     """A new draft, empty or with the fields that the body gives."""
     body = await call.json_body(PLAIN, optional=True)
     key = call.idempotency_key(body, 201)
+    call.expected()
     values = schemas.read(body, schemas.NEW_DRAFT) if body else {}
     task_id = values.get("id") or uuid4()
     command = CreateDraft(context.settings.ttl_seconds, Content(schemas.split_fields(values)))
@@ -62,6 +61,7 @@ async def create_task(context: Context, call: Call) -> Reply:
     """A task that is published at once, or not created at all."""
     body = await call.json_body(PLAIN)
     key = call.idempotency_key(body, 201)
+    call.expected()
     values = schemas.read(body, schemas.NEW_TASK)
     content = Content(schemas.split_fields(values), values.get("transcript") or "")
     command = CreateDraft(context.settings.ttl_seconds, content, publish=context.settings.publish_rules)
@@ -71,9 +71,7 @@ async def create_task(context: Context, call: Call) -> Reply:
 @route("POST", TASK + "/publish")
 async def publish(context: Context, call: Call, task_id: str) -> Reply:
     """Replay and check the history, then open the task to bidders."""
-    task = parse_uuid(task_id, "task_id")
-    key = call.idempotency_key(await call.body(), 200)
-    call.expected()
+    task, _, key = await _read(call, task_id, 200)
     head = await context.owned(call, task)
     proven = None
     if head.task.status_at(call.now) == "draft":
@@ -84,7 +82,10 @@ async def publish(context: Context, call: Call, task_id: str) -> Reply:
             result = await context.carry_out(call, task, command, key, proven=proven)
             return await _reply(context, call, result, 200)
         except ProofOutdated:
-            proven = await proven_head(context.store, task, proven)
+            outdated, proven = proven, await proven_head(context.store, task, proven)
+            if proven == outdated:
+                message = "The log ends before the version that the view holds."
+                raise HistoryCorrupt(head.task.version, "event-missing", message) from None
 
 
 @route("DELETE", TASK)
@@ -102,11 +103,8 @@ async def restore(context: Context, call: Call, task_id: str) -> Reply:
 @route("POST", TASK + "/revert")
 async def revert(context: Context, call: Call, task_id: str) -> Reply:
     """Bring all content back to what it was at a version."""
-    task = parse_uuid(task_id, "task_id")
-    body = await call.json_body(PLAIN)
-    key = call.idempotency_key(body, 200)
+    task, body, key = await _read(call, task_id, 200, PLAIN)
     version = schemas.read(body, schemas.REVERT)["version"]
-    call.expected()
     await context.owned(call, task)
     before = await task_at_version(context.store, task, version)
     if before is None:
@@ -117,9 +115,9 @@ async def revert(context: Context, call: Call, task_id: str) -> Reply:
 @route("POST", TASK + "/duplicate")
 async def duplicate(context: Context, call: Call, task_id: str) -> Reply:
     """A new draft with the same content."""
-    key = call.idempotency_key(await call.body(), 201)
+    task, _, key = await _read(call, task_id, 201)
     expected = call.expected()
-    source = (await context.owned(call, parse_uuid(task_id, "task_id"))).task
+    source = (await context.owned(call, task)).task
 
     def still_expected() -> None:
         if expected and source.version not in expected:
@@ -132,9 +130,7 @@ async def duplicate(context: Context, call: Call, task_id: str) -> Reply:
 @route("PUT", TASK + "/transcript")
 async def change_transcript(context: Context, call: Call, task_id: str) -> Reply:
     """A new voice transcript."""
-    task = parse_uuid(task_id, "task_id")
-    body = await call.json_body(PLAIN)
-    key = call.idempotency_key(body, 200)
+    task, body, key = await _read(call, task_id, 200, PLAIN)
     command = ChangeTranscript(schemas.read(body, schemas.TRANSCRIPT)["text"])
     return await _carried_out(context, call, task, command, key)
 
@@ -148,9 +144,7 @@ async def remove_transcript(context: Context, call: Call, task_id: str) -> Reply
 @route("POST", TASK + "/attachments")
 async def add_attachment(context: Context, call: Call, task_id: str) -> Reply:
     """One more reference, at the end."""
-    task = parse_uuid(task_id, "task_id")
-    body = await call.json_body(PLAIN)
-    key = call.idempotency_key(body, 200)
+    task, body, key = await _read(call, task_id, 200, PLAIN)
     command = AddAttachment(schemas.read(body, schemas.ATTACHMENT)["reference"])
     return await _carried_out(context, call, task, command, key)
 
@@ -162,10 +156,17 @@ async def remove_attachment(context: Context, call: Call, task_id: str) -> Reply
     return await _simple(context, call, task_id, command)
 
 
+async def _read(call: Call, task_id: str, status: int, *media_types: str) -> tuple[UUID, bytes, IdempotencyKey | None]:
+    """The task, the body and the key of a request; refused in the order of contract section 4.2."""
+    body = await (call.json_body(*media_types) if media_types else call.body())
+    key = call.idempotency_key(body, status)
+    call.expected()
+    return parse_uuid(task_id, "task_id"), body, key
+
+
 async def _simple(context: Context, call: Call, task_id: str, command: Command, status: int = 200) -> Reply:
     """Carry out a command that the body has no say in."""
-    task = parse_uuid(task_id, "task_id")
-    key = call.idempotency_key(await call.body(), status)
+    task, _, key = await _read(call, task_id, status)
     return await _carried_out(context, call, task, command, key, status)
 
 
