@@ -25,16 +25,19 @@ class Head(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970."""
+class Row(msgspec.Struct):
+    """A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970.
+
+    In the row of a change, a large value that did not change is None.
+    """
 
     id: UUID
     user_id: UUID
     title: str
-    description: str
+    description: str | None
     category: str
     task_type: str
-    requirements: dict[str, Json]
+    requirements: dict[str, Json] | None
     budget_usd: int | float
     compute_budget: int | float | None
     status: str
@@ -44,7 +47,7 @@ class Row(msgspec.Struct, frozen=True):
     attachments: tuple[str, ...]
     brand_kit_id: UUID | None
     prototype_tier: int | None
-    transcript: str
+    transcript: str | None
     ttl_seconds: int
     version: int
     updated_at: int
@@ -58,10 +61,19 @@ COLUMNS = ", ".join(
 """The columns to select for `head_of`, times in microseconds since 1970."""
 
 
-def row_of(head: Head) -> Row:
-    """The row that stands for `head`."""
+def row_of(head: Head, base: Head | None = None) -> Row:
+    """The row that stands for `head`, as a change of the row of `base` where that is given."""
     task = head.task
-    return Row(*msgspec.structs.astuple(task), head.digest.hex())  # type: ignore[call-arg]
+    row = Row(*msgspec.structs.astuple(task), head.digest.hex())  # type: ignore[call-arg]
+    if base:
+        # A value that no event touched is the very same object.
+        if task.description is base.task.description:
+            row.description = None
+        if task.transcript is base.task.transcript:
+            row.transcript = None
+        if task.requirements is base.task.requirements:
+            row.requirements = None
+    return row
 
 
 def head_of(columns: Sequence[Any]) -> Head:

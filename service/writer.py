@@ -341,7 +341,7 @@ class Writer:
     async def _call(self, connection: AsyncConnection[Any], groups: list[_Group]) -> list[UUID]:
         events = [event for group in groups for event in group.events]
         created = [row_of(group.head) for group in groups if group.events and group.head and not group.base]
-        changed = [row_of(group.head) for group in groups if group.events and group.head and group.base]
+        changed = [row_of(group.head, group.base) for group in groups if group.events and group.head and group.base]
         keys = [key for group in groups for key in group.keys]
         cursor = await connection.execute(
             _APPEND,

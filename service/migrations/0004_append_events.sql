@@ -7,7 +7,8 @@
 --
 -- task_ids, expected: the tasks of the batch and the versions on which their events build (0: none yet).
 -- events: [{task, version, topic, state, digest}] in the order to be recorded.
--- created, changed: rows of current_task, new ones and others, times in microseconds since 1970.
+-- created, changed: rows of current_task, new ones and others, times in microseconds since 1970. In a changed row a
+-- null description, requirements or transcript stands for what is there: a long text is not written again.
 -- keys: [{user_id, key, request_hash, task_id, version, status}].
 -- Any of the JSON arguments may be null.
 CREATE FUNCTION append_events(
@@ -43,10 +44,10 @@ BEGIN
     IF changed IS NOT NULL THEN
         UPDATE current_task SET
             title = v.title,
-            description = v.description,
+            description = coalesce(v.description, current_task.description),
             category = v.category,
             task_type = v.task_type,
-            requirements = v.requirements,
+            requirements = coalesce(v.requirements, current_task.requirements),
             budget_usd = v.budget_usd,
             compute_budget = v.compute_budget,
             status = v.status,
@@ -55,7 +56,7 @@ BEGIN
             attachments = v.attachments,
             brand_kit_id = v.brand_kit_id,
             prototype_tier = v.prototype_tier,
-            transcript = v.transcript,
+            transcript = coalesce(v.transcript, current_task.transcript),
             ttl_seconds = v.ttl_seconds,
             version = v.version,
             updated_at = timestamptz 'epoch' + v.updated_at * interval '1 microsecond',
