@@ -21,13 +21,12 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg import errors as pg
 
-from domain import chain
-from domain.commands import CreateDraft, PublishDraft, decide
-from domain.errors import HistoryCorrupt, IdempotencyKeyReused, Refusal, TaskNotFound
-from domain.events import Recorded
-from projections.current_task import COLUMNS, Head, head_of, row_of
+from domain.commands import CreateDraft, PublishDraft
+from domain.errors import HistoryCorrupt
+from projections.current_task import COLUMNS, Head, head_of
+from service.batch import Group, KeyName, Result, StoredKey, Waiting
 from service.heads import Heads
-from service.orders import IdempotencyKey, Order, Outcome, Overloaded, ProofOutdated, Repeated, StoreUnavailable
+from service.orders import Order, Overloaded, Repeated, StoreUnavailable
 from service.store import EventMapper, backend_of, open_writing_connection
 
 log = logging.getLogger(__name__)
@@ -57,88 +56,6 @@ _KEYS = (
     " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (user_id, key) USING (user_id, key)"
 )
 
-Result = Outcome | Repeated
-_KeyName = tuple[UUID, str]
-
-
-class EventRow(msgspec.Struct, frozen=True):
-    """An event as `append_events` takes it; `digest` in hex."""
-
-    task: UUID
-    version: int
-    topic: str
-    state: str
-    digest: str
-
-
-class KeyRow(msgspec.Struct, frozen=True):
-    """An idempotency row as `append_events` takes it; the hash in hex."""
-
-    user_id: UUID
-    key: str
-    request_hash: str
-    task_id: UUID
-    version: int
-    status: int
-
-
-class StoredKey(msgspec.Struct, frozen=True):
-    """An idempotency row as it was found."""
-
-    request_hash: bytes
-    repeated: Repeated
-
-
-class _Waiting:
-    """An order and the one who waits for it."""
-
-    __slots__ = ("attempts", "future", "order", "since")
-
-    def __init__(self, order: Order, future: asyncio.Future[Result]) -> None:
-        self.order = order
-        self.future = future
-        self.attempts = 0
-        self.since = time.monotonic()
-
-    def settle(self, result: Result | Exception) -> None:
-        if not self.future.done():
-            if isinstance(result, Exception):
-                self.future.set_exception(result)
-            else:
-                self.future.set_result(result)
-
-
-class _Group:
-    """The orders of a batch for one task: decided one after the other, recorded together or not at all."""
-
-    __slots__ = ("base", "events", "fresh", "head", "keys", "settled", "task_id", "waiting")
-
-    def __init__(self, task_id: UUID, base: Head | None, fresh: bool) -> None:
-        self.task_id = task_id
-        self.base = base
-        self.fresh = fresh
-        self.head = base
-        self.events: list[EventRow] = []
-        self.keys: list[KeyRow] = []
-        self.settled: list[Result | Exception] = []
-        self.waiting: list[_Waiting] = []
-
-    @property
-    def writes(self) -> bool:
-        return bool(self.events or self.keys)
-
-    @property
-    def expected(self) -> int:
-        return self.base.task.version if self.base else 0
-
-    def settle(self) -> None:
-        for waiting, result in zip(self.waiting, self.settled, strict=True):
-            waiting.settle(result)
-
-    def fail(self, error: Exception) -> None:
-        for waiting in self.waiting:
-            waiting.settle(error)
-
 
 class Writer:
     """Carries out orders, many in one commit. `start` and `stop` it in the loop that uses it."""
@@ -148,13 +65,13 @@ class Writer:
         self._heads = heads if heads is not None else Heads()
         self._mapper = EventMapper()
         self._encode = msgspec.json.Encoder().encode
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._connection: AsyncConnection[Any] | None = None
         self._backend: tuple[int, datetime] | None = None
         self._task: asyncio.Task[None] | None = None
         self._watcher: asyncio.TimerHandle | None = None
-        self._batch: list[_Waiting] = []
+        self._batch: list[Waiting] = []
         self._stopping = False
         self.conflicts = 0
 
@@ -184,7 +101,7 @@ class Writer:
         if len(self._queue) >= MAX_WAITING or self._stopping:
             future.set_exception(Overloaded("Too many changes are waiting."))
         else:
-            self._queue.append(_Waiting(order, future))
+            self._queue.append(Waiting(order, future))
             self._arrived.set()
         return future
 
@@ -207,13 +124,13 @@ class Writer:
                 self._queue.extendleft(reversed(again))
             self._batch = []
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[Waiting]:
         """The orders that come next, without those whose waiting has ended."""
         queue = self._queue
         taken = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
         return [waiting for waiting in taken if not waiting.future.done()]
 
-    async def _write(self, batch: list[_Waiting]) -> list[_Waiting]:
+    async def _write(self, batch: list[Waiting]) -> list[Waiting]:
         """Carry out a batch; returns the orders that are to be decided again."""
         try:
             connection = await self._connected()
@@ -236,82 +153,39 @@ class Writer:
         return again
 
     async def _decide(
-        self, connection: AsyncConnection[Any], batch: list[_Waiting]
-    ) -> tuple[list[_Group], list[_Waiting]]:
-        groups: dict[UUID, _Group] = {}
+        self, connection: AsyncConnection[Any], batch: list[Waiting]
+    ) -> tuple[list[Group], list[Waiting]]:
+        groups: dict[UUID, Group] = {}
         # Publishing compares the view itself with the replayed history, not what is remembered of it.
         unknown = {waiting.order.task_id for waiting in batch if isinstance(waiting.order.command, PublishDraft)}
-        again: list[_Waiting] = []
+        again: list[Waiting] = []
         for waiting in batch:
             task_id = waiting.order.task_id
             if task_id in groups or task_id in unknown:
                 continue
             if isinstance(waiting.order.command, CreateDraft) and not waiting.attempts:
-                groups[task_id] = _Group(task_id, None, fresh=False)
+                groups[task_id] = Group(task_id, None, fresh=False)
             elif head := self._heads.get(task_id):
-                groups[task_id] = _Group(task_id, head, fresh=False)
+                groups[task_id] = Group(task_id, head, fresh=False)
             else:
                 unknown.add(task_id)
-        stored_keys: dict[_KeyName, StoredKey] = {}
+        stored_keys: dict[KeyName, StoredKey] = {}
         if unknown:
             heads, stored_keys = await self._read(connection, unknown, batch)
             for task_id in unknown:
-                groups[task_id] = _Group(task_id, heads.get(task_id), fresh=True)
-        taken: set[_KeyName] = set()
+                groups[task_id] = Group(task_id, heads.get(task_id), fresh=True)
+        taken: set[KeyName] = set()
         for waiting in batch:
-            key = waiting.order.key
-            if key:
-                if (key.user_id, key.key) in taken:
-                    again.append(waiting)
-                    continue
-                taken.add((key.user_id, key.key))
-            self._carry_out(groups[waiting.order.task_id], waiting, stored_keys)
+            key_name = waiting.key_name
+            if key_name in taken:
+                again.append(waiting)
+                continue
+            if key_name:
+                taken.add(key_name)
+            groups[waiting.order.task_id].decide(waiting, self._mapper, stored_keys)
         return list(groups.values()), again
 
-    def _carry_out(self, group: _Group, waiting: _Waiting, stored_keys: dict[_KeyName, StoredKey]) -> None:
-        group.waiting.append(waiting)
-        waiting.attempts += 1
-        try:
-            group.settled.append(self._result(group, waiting.order, stored_keys))
-        except (Refusal, ProofOutdated) as refusal:
-            group.settled.append(refusal)
-        except Exception as error:
-            log.exception("an order failed")
-            group.settled.append(error)
-
-    def _result(self, group: _Group, order: Order, stored_keys: dict[_KeyName, StoredKey]) -> Result:
-        head = group.head
-        given = order.given
-        is_create = isinstance(order.command, CreateDraft)
-        if not is_create and (head is None or given.actor not in (head.task.user_id, "system")):
-            raise TaskNotFound
-        if order.key:
-            stored = stored_keys.get((order.key.user_id, order.key.key))
-            if stored:
-                if stored.request_hash != order.key.request_hash:
-                    raise IdempotencyKeyReused("The key was used for another request.")
-                return stored.repeated
-        if order.precondition:
-            order.precondition()
-        if isinstance(order.command, PublishDraft) and head:
-            _require_proof(head, order)
-        events, task = decide(head.task if head else None, order.task_id, order.command, given)
-        if events:
-            group.head = Head(task, self._record(group, head.digest if head else chain.GENESIS, events))
-        if order.key:
-            group.keys.append(_key_row(order.key, order.task_id, task.version))
-        return Outcome(task)
-
-    def _record(self, group: _Group, digest: bytes, events: list[Recorded]) -> bytes:
-        """Add the events to the group, chained behind `digest`; returns the new head of the chain."""
-        for event in events:
-            stored = self._mapper.to_stored_event(event)
-            task_id, version = event.originator_id, event.originator_version
-            digest = chain.digest(digest, task_id, version, stored.topic, stored.state)
-            group.events.append(EventRow(task_id, version, stored.topic, stored.state.decode(), digest.hex()))
-        return digest
-
-    async def _append(self, connection: AsyncConnection[Any], groups: list[_Group]) -> list[_Waiting]:
+    async def _append(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[Waiting]:
         """Write the groups; returns the orders of those that lost their place."""
         try:
             losers = await self._call(connection, groups)
@@ -338,10 +212,10 @@ class Writer:
                 self._won(group)
         return again
 
-    async def _call(self, connection: AsyncConnection[Any], groups: list[_Group]) -> list[UUID]:
+    async def _call(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[UUID]:
         events = [event for group in groups for event in group.events]
-        created = [row_of(group.head) for group in groups if group.events and group.head and not group.base]
-        changed = [row_of(group.head, group.base) for group in groups if group.events and group.head and group.base]
+        created = [row for group in groups if not group.base and (row := group.view_row())]
+        changed = [row for group in groups if group.base and (row := group.view_row())]
         keys = [key for group in groups for key in group.keys]
         cursor = await connection.execute(
             _APPEND,
@@ -362,12 +236,12 @@ class Writer:
     def _json(self, rows: list[Any]) -> str | None:
         return self._encode(rows).decode() if rows else None
 
-    def _won(self, group: _Group) -> None:
+    def _won(self, group: Group) -> None:
         if group.head and group.events:
             self._heads.remember(group.head)
         group.settle()
 
-    async def _look(self, groups: list[_Group], error: Exception) -> list[_Waiting]:
+    async def _look(self, groups: list[Group], error: Exception) -> list[Waiting]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
         log.warning("connection lost while committing, looking what was recorded: %s", error)
         found: set[tuple[UUID, int, bytes]] = set()
@@ -411,11 +285,11 @@ class Writer:
                 await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _read(
-        self, connection: AsyncConnection[Any], task_ids: set[UUID], batch: list[_Waiting]
-    ) -> tuple[dict[UUID, Head], dict[_KeyName, StoredKey]]:
+        self, connection: AsyncConnection[Any], task_ids: set[UUID], batch: list[Waiting]
+    ) -> tuple[dict[UUID, Head], dict[KeyName, StoredKey]]:
         """Heads and idempotency rows, in one round trip."""
         keys = [waiting.order.key for waiting in batch if waiting.order.key and waiting.order.task_id in task_ids]
-        stored_keys: dict[_KeyName, StoredKey] = {}
+        stored_keys: dict[KeyName, StoredKey] = {}
         async with connection.pipeline():
             heads_cursor = connection.cursor(binary=True)
             await heads_cursor.execute(_HEADS, (list(task_ids),), prepare=True)
@@ -435,7 +309,7 @@ class Writer:
                 self._backend = await backend_of(self._connection)
         return self._connection
 
-    def _not_too_often(self, waiting: list[_Waiting]) -> list[_Waiting]:
+    def _not_too_often(self, waiting: list[Waiting]) -> list[Waiting]:
         """Those that may be decided again; the others are told that the store is overloaded."""
         again = []
         for one in waiting:
@@ -446,7 +320,7 @@ class Writer:
         return again
 
     @staticmethod
-    def _fail(groups: list[_Group], error: Exception) -> list[_Waiting]:
+    def _fail(groups: list[Group], error: Exception) -> list[Waiting]:
         for group in groups:
             group.fail(error)
         return []
@@ -460,22 +334,7 @@ class Writer:
         self._watcher = asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch)
 
 
-def _require_proof(head: Head, order: Order) -> None:
-    """Publishing goes on only from a replayed and checked history that leads to this very head."""
-    if head.task.status_at(order.given.now) != "draft":
-        return
-    proven = order.proven
-    if proven is None or proven.task.version != head.task.version:
-        raise ProofOutdated
-    if proven != head:
-        raise HistoryCorrupt(head.task.version, "view-mismatch", "The view differs from the replayed history.")
-
-
-def _key_row(key: IdempotencyKey, task_id: UUID, version: int) -> KeyRow:
-    return KeyRow(key.user_id, key.key, key.request_hash.hex(), task_id, version, key.status)
-
-
-def _refused(error: Exception, group: _Group) -> Exception:
+def _refused(error: Exception, group: Group) -> Exception:
     if isinstance(error, pg.UniqueViolation) and group.base:
         return HistoryCorrupt(
             group.expected, "head-mismatch", "The log goes on behind the version that the view holds."
