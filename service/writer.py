@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import psycopg
 from psycopg import AsyncConnection
 from psycopg import errors as pg
@@ -24,6 +23,7 @@ from psycopg import errors as pg
 from domain.commands import CreateDraft, PublishDraft
 from domain.errors import HistoryCorrupt
 from projections.current_task import COLUMNS, Head, head_of
+from service.append import append, prepare_append
 from service.batch import Group, KeyName, Result, StoredKey, Waiting
 from service.heads import Heads
 from service.orders import Order, Overloaded, Repeated, StoreUnavailable
@@ -49,7 +49,6 @@ WATCH_INTERVAL = 0.25
 RECONNECT_PAUSE = 0.1
 """Seconds between two attempts to reach the store."""
 
-_APPEND = "SELECT append_events(%s, %s, %s::json, %s::json, %s::json, %s::json)"
 _HEADS = f"SELECT {COLUMNS} FROM current_task WHERE id = ANY(%s)"
 _KEYS = (
     "SELECT user_id, key, request_hash, task_id, version, status FROM idempotency_key"
@@ -64,7 +63,6 @@ class Writer:
         self._database_url = database_url
         self._heads = heads if heads is not None else Heads()
         self._mapper = EventMapper()
-        self._encode = msgspec.json.Encoder().encode
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._connection: AsyncConnection[Any] | None = None
@@ -188,7 +186,7 @@ class Writer:
     async def _append(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[Waiting]:
         """Write the groups; returns the orders of those that lost their place."""
         try:
-            losers = await self._call(connection, groups)
+            losers = await append(connection, groups)
         except (psycopg.Error, OSError) as error:
             self._heads.clear()
             if connection.closed:
@@ -211,30 +209,6 @@ class Writer:
             else:
                 self._won(group)
         return again
-
-    async def _call(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[UUID]:
-        events = [event for group in groups for event in group.events]
-        created = [row for group in groups if not group.base and (row := group.view_row())]
-        changed = [row for group in groups if group.base and (row := group.view_row())]
-        keys = [key for group in groups for key in group.keys]
-        cursor = await connection.execute(
-            _APPEND,
-            (
-                [group.task_id for group in groups],
-                [group.expected for group in groups],
-                self._json(events),
-                self._json(created),
-                self._json(changed),
-                self._json(keys),
-            ),
-            prepare=True,
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        return list(row[0])
-
-    def _json(self, rows: list[Any]) -> str | None:
-        return self._encode(rows).decode() if rows else None
 
     def _won(self, group: Group) -> None:
         if group.head and group.events:
@@ -307,6 +281,7 @@ class Writer:
             async with asyncio.timeout(PATIENCE):
                 self._connection = await open_writing_connection(self._database_url)
                 self._backend = await backend_of(self._connection)
+                await prepare_append(self._connection)
         return self._connection
 
     def _not_too_often(self, waiting: list[Waiting]) -> list[Waiting]:
