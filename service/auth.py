@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -124,13 +126,17 @@ def secret_of(settings: Settings) -> str:
     path = settings.data_dir / "secret"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+        if not path.exists():
+            # Whole or not there at all, also for a second process that starts at the same moment.
+            descriptor, draft = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            Path(draft).unlink()
+        return path.read_text()
     except OSError as error:
         raise SettingError(f"PALIMPSEST_DATA_DIR cannot hold the secret: {error.strerror}") from None
-    return path.read_text()
 
 
 def read_public_keys(path: Path) -> list[Key]:

@@ -75,11 +75,12 @@ def main() -> None:
 @_reporting
 def serve() -> None:
     """Serve HTTP until stopped."""
-    from service.serving import run_server
+    from service.serving import require_free_address, run_server
 
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     verifier_of(settings)
+    require_free_address(settings)
     with _migrated_store(settings) as ready:
         assert ready.database_url is not None
         os.environ["PALIMPSEST_DATABASE_URL"] = ready.database_url

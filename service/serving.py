@@ -1,8 +1,10 @@
 """`palimpsest serve`: the server processes, and what happens to them when the one that started them is gone."""
 
+import errno
 import gc
 import os
 import signal
+import socket
 import time
 from threading import Thread
 
@@ -12,7 +14,7 @@ from granian.server import Server
 
 from service.app import App, create_app
 from service.logs import configure_logs
-from service.settings import Settings, read_settings
+from service.settings import SettingError, Settings, read_settings
 
 ORPHAN_CHECK = 0.5
 """Seconds between two looks whether the parent process still lives."""
@@ -39,6 +41,21 @@ def run_server(settings: Settings) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=GRACE,
     ).serve()
+
+
+def require_free_address(settings: Settings) -> None:
+    """Raise `SettingError` where nobody could listen on the address, before anything is started for it."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise SettingError(f"PALIMPSEST_HOST must be an address of this machine, not {settings.host!r}") from None
+    except OSError as error:
+        name = "PALIMPSEST_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "PALIMPSEST_HOST"
+        where = f"{settings.host} port {settings.port}"
+        raise SettingError(f"{name}: cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
 
 
 def app_of_process() -> App:
