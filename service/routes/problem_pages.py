@@ -5,6 +5,7 @@ from html import escape
 from service.call import Call, Reply
 from service.context import Context
 from service.problems import PROBLEMS, Problem
+from service.routes.pages import page_reply
 from service.routing import route
 
 _PAGE = """<!doctype html>
@@ -22,7 +23,7 @@ async def problem_page(context: Context, call: Call, slug: str) -> Reply:
     if kind is None:
         raise Problem("not-found", "There is no such problem.")
     page = _PAGE.format(title=escape(kind.title), status=kind.status, slug=slug, explanation=escape(kind.explanation))
-    return Reply(200, [(b"content-type", b"text/html; charset=utf-8")], page.encode())
+    return page_reply(call, page.encode())
 
 
 ROUTES = [problem_page]
