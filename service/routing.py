@@ -44,8 +44,7 @@ async def answered(answer: Answer, context: Context, call: Call, parameters: dic
 def response_of(reply: Reply) -> Response[bytes]:
     """The reply as Litestar sends it."""
     headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
-    media_type = headers.pop("content-type", "application/json")
-    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=headers.get("content-type"))
 
 
 class RouteTable:

@@ -20,14 +20,17 @@ MOMENT = {"format": "date-time", "description": "UTC, with microseconds."}
 NAMES = {"TaskView": "Task", "ProblemBody": "Problem", "Page": "TaskPage"}
 """The names that the document gives to structs."""
 
-_REQUEST = {
-    "title": NO_NUL,
+_REQUEST: dict[str, Schema] = {
+    "title": {**NO_NUL, "description": "Left blank, publishing makes one of the content's first line."},
     "description": {**NO_NUL, "description": "As short as you like until publishing."},
-    "category": NO_NUL,
-    "task_type": NO_NUL,
+    "category": {**NO_NUL, "description": "What publishing needs."},
+    "task_type": {**NO_NUL, "description": "What publishing needs."},
+    "budget_usd": {"description": "What publishing needs; a new draft has 0, not chosen yet."},
+    "experimentation": {"description": "How far from the usual the result may go; a new draft has 0.3."},
+    "brand_kit_id": {"description": "The brand kit to follow."},
     "requirements": {
         "$ref": "#/components/schemas/JsonObject",
-        "description": f"At most {REQUIREMENTS_BYTES} bytes as compact JSON and {REQUIREMENTS_LEVELS} levels.",
+        "description": f"At most {REQUIREMENTS_BYTES // 1024} KiB as compact JSON, {REQUIREMENTS_LEVELS} levels deep.",
     },
 }
 _RESPONSE: dict[str, Schema] = {
@@ -40,9 +43,9 @@ _RESPONSE: dict[str, Schema] = {
 }
 _NOTES: dict[str, dict[str, Schema]] = {
     "TaskChanges": _REQUEST,
-    "NewDraft": _REQUEST,
+    "NewDraft": {**_REQUEST, "id": {"description": "An id of your choice, for a client that begins offline."}},
     "NewTask": {**_REQUEST, "transcript": NO_NUL},
-    "Transcript": {"text": NO_NUL},
+    "Transcript": {"text": {**NO_NUL, "description": "What was said."}},
     "Attachment": {"reference": {**NO_NUL, "description": "A URL or a storage key."}},
     "Task": _RESPONSE,
     "ListedTask": {

@@ -23,7 +23,7 @@ MEDIA_TYPES = {
 }
 """The files that `/static` serves, by the end of their name."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9]+)+\Z")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(?:\.[a-z0-9]{1,16}){1,3}\Z")
 
 
 @route("GET", "/")
