@@ -10,11 +10,12 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from service.call import Call, Reply, problem_reply, read_headers
+from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
+from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
-from service.routes import drafts, health, problem_pages, tasks
-from service.routing import answered, response_of
+from service.routes import drafts, health, openapi, pages, problem_pages, tasks
+from service.routing import RouteTable, allow_header, answered, response_of
 from service.settings import Settings
 from service.sweep import Sweep
 
@@ -25,6 +26,9 @@ Send = Callable[[Any], Awaitable[None]]
 _PREFIX = "/api/v1/tasks/"
 _TASK_PATH = len(_PREFIX) + 36
 
+ROUTES = [*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES, *pages.ROUTES, *openapi.ROUTES]
+"""The handlers of the service."""
+
 
 class App:
     """The ASGI application."""
@@ -32,8 +36,9 @@ class App:
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.context = Context(settings, clock)
         self._sweep = Sweep(self.context)
+        self._table = RouteTable(ROUTES)
         self._litestar = Litestar(
-            route_handlers=[*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES],
+            route_handlers=ROUTES,
             exception_handlers={Exception: _framework_problem},
             openapi_config=None,
             logging_config=None,
@@ -58,19 +63,35 @@ class App:
         context = self.context
         path = scope["path"]
         call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
-        request_id = (b"x-request-id", call.request_id.encode())
+        headers = [*SECURITY_HEADERS, (b"x-request-id", call.request_id.encode())]
         if path.startswith("/api/") and call.method != "OPTIONS":
             try:
                 call.user = context.verifier.user(call.headers.get(b"authorization"))
             except Problem as problem:
-                await _send(send, problem_reply(problem, call.request_id), request_id, call.method)
+                await _send(send, problem_reply(problem, call.request_id), headers, call.method)
                 return
             if call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX):
                 reply = await answered(drafts.autosave, context, call, {"task_id": path[len(_PREFIX) :]})
-                await _send(send, reply, request_id, "PATCH")
+                await _send(send, reply, headers, "PATCH")
                 return
+        refusal = self._unrouted(call)
+        if refusal is not None:
+            await _send(send, refusal, headers, call.method)
+            return
         scope["state"]["call"] = call
-        await self._litestar(_as_get(scope), receive, _sender(send, request_id, call.method))  # type: ignore[arg-type]
+        await self._litestar(_as_get(scope), receive, _sender(send, headers, call.method))  # type: ignore[arg-type]
+
+    def _unrouted(self, call: Call) -> Reply | None:
+        """The reply to OPTIONS, to a path that does not exist, and to a method that the path does not have."""
+        methods = self._table.methods_of(call.path)
+        if methods is None:
+            return problem_reply(Problem("not-found", "There is nothing at this path."), call.request_id)
+        allow = allow_header(methods)
+        if call.method == "OPTIONS":
+            return Reply(204, [(b"allow", allow.encode())])
+        if ("GET" if call.method == "HEAD" else call.method) not in methods:
+            return problem_reply(Problem("method-not-allowed", headers={"allow": allow}), call.request_id)
+        return None
 
 
 def create_app(settings: Settings, clock: Clock = system_clock) -> App:
@@ -78,8 +99,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> App:
     return App(settings, clock)
 
 
-async def _send(send: Send, reply: Reply, request_id: tuple[bytes, bytes], method: str) -> None:
-    headers = [*reply.headers, request_id]
+async def _send(send: Send, reply: Reply, more: list[Header], method: str) -> None:
+    headers = [*reply.headers, *more]
     if reply.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -91,12 +112,12 @@ def _as_get(scope: Scope) -> Scope:
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
-def _sender(send: Send, request_id: tuple[bytes, bytes], method: str) -> Send:
-    """`send` with the request's id on the way out, and without the body for HEAD."""
+def _sender(send: Send, more: list[Header], method: str) -> Send:
+    """`send` with more headers on the way out, and without the body for HEAD."""
 
     async def send_on(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), request_id]}
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
         elif method == "HEAD" and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)

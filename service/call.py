@@ -117,13 +117,13 @@ class Call:
             raise Problem("malformed-parameter", 'If-Match must be "<version>", a list of them, or *.')
         return tuple(int(tag[1]) for tag in tags if tag)
 
-    def matches_none(self, version: int) -> bool:
-        """Whether If-None-Match leaves the representation at `version` to be sent (RFC 9110, weak comparison)."""
+    def matches_none(self, tag: int | str) -> bool:
+        """Whether If-None-Match leaves the representation `tag` to be sent (RFC 9110, weak comparison)."""
         value = self.header(b"if-none-match")
         if value is None:
             return True
         tags = {tag.strip().removeprefix("W/") for tag in value.split(",")}
-        return "*" not in tags and f'"{version}"' not in tags
+        return "*" not in tags and f'"{tag}"' not in tags
 
     def idempotency_key(self, body: bytes, status: int) -> IdempotencyKey | None:
         """The request's key, with the hash of method, target and body, for a success of `status`."""

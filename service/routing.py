@@ -1,6 +1,7 @@
 """The seam to Litestar: a route is an async function from the context, the call and path parameters to a reply."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import Request, Response
@@ -43,5 +44,31 @@ async def answered(answer: Answer, context: Context, call: Call, parameters: dic
 def response_of(reply: Reply) -> Response[bytes]:
     """The reply as Litestar sends it."""
     headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
-    media_type = headers.pop("content-type", "application/json")
-    return Response(reply.body, status_code=reply.status, headers=headers, media_type=media_type)
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=headers.get("content-type"))
+
+
+class RouteTable:
+    """Which methods each path has, read from the handlers; a path that Litestar would stretch is none."""
+
+    def __init__(self, handlers: Sequence[HTTPRouteHandler]) -> None:
+        methods: dict[str, set[str]] = {}
+        for handler in handlers:
+            for path in handler.paths:
+                methods.setdefault(path, set()).update(str(method) for method in handler.http_methods)
+        self.methods = {path: frozenset(found) for path, found in methods.items()}
+        self._patterns = [
+            (re.compile(re.sub(r"\{[a-z_]+:str\}", "[^/]+", path)), found)
+            for path, found in self.methods.items()
+            if "{" in path
+        ]
+
+    def methods_of(self, path: str) -> frozenset[str] | None:
+        """The methods of the route that a request's path belongs to, None where there is none."""
+        if "{" not in path and path in self.methods:
+            return self.methods[path]
+        return next((found for pattern, found in self._patterns if pattern.fullmatch(path)), None)
+
+
+def allow_header(methods: frozenset[str]) -> str:
+    """The value of `Allow`: HEAD goes with GET, and OPTIONS with every path."""
+    return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))

@@ -2,16 +2,40 @@
 
 from html import escape
 
+import msgspec
+
 from service.call import Call, Reply
 from service.context import Context
+from service.openapi.examples import problem_example
 from service.problems import PROBLEMS, Problem
+from service.routes.pages import page_reply
 from service.routing import route
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title></head>
-<body><main><h1>{title}</h1><p>Status {status}, <code>/problems/{slug}</code></p>
-<p>{explanation}</p></main></body></html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <title>{title}: Palimpsest</title>
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/static/tokens.css">
+  <link rel="stylesheet" href="/static/docs.css">
+</head>
+<body>
+  <header class="bar">
+    <p class="wordmark"><a href="/">Palimpsest</a></p>
+    <a class="quiet" href="/docs">The API</a>
+  </header>
+  <main class="problem">
+    <p><span class="status bad">{status}</span> <code>/problems/{slug}</code></p>
+    <h1>{title}</h1>
+    <p>{explanation}</p>
+    <figure><figcaption class="quiet">For example</figcaption><pre tabindex="0"><code>{example}</code></pre></figure>
+    <p><a href="/docs#problems">All problems</a></p>
+  </main>
+</body>
+</html>
 """
 
 
@@ -21,8 +45,15 @@ async def problem_page(context: Context, call: Call, slug: str) -> Reply:
     kind = PROBLEMS.get(slug)
     if kind is None:
         raise Problem("not-found", "There is no such problem.")
-    page = _PAGE.format(title=escape(kind.title), status=kind.status, slug=slug, explanation=escape(kind.explanation))
-    return Reply(200, [(b"content-type", b"text/html; charset=utf-8")], page.encode())
+    example = msgspec.json.format(msgspec.json.encode(problem_example(slug)), indent=2).decode()
+    page = _PAGE.format(
+        title=escape(kind.title),
+        status=kind.status,
+        slug=slug,
+        explanation=escape(kind.explanation),
+        example=escape(example, quote=False),
+    )
+    return page_reply(call, page.encode())
 
 
 ROUTES = [problem_page]
