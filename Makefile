@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test lint bench clean
+.PHONY: help install run test model traces lint bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,12 @@ run: install ## Start the service
 
 test: install ## Run the tests
 	$(BIN)/python -m pytest
+
+model: install ## Look for longer for differences between the service and its model (about 15 minutes)
+	$(BIN)/python -m pytest tests/service/test_model.py --hypothesis-profile=long
+
+traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
+	$(BIN)/python -m tests.type_traces
 
 lint: install ## Check format, rules and types
 	$(BIN)/ruff format --check .

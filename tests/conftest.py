@@ -6,12 +6,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from service.embedded import embedded_server
 from service.migrate import migrate
 from tests.harness import Client, Server, with_database
 
 TEMPLATE = "palimpsest_template"
+
+settings.register_profile("long", max_examples=3000)
 
 
 @pytest.fixture(scope="session")

@@ -132,18 +132,16 @@ class Server:
     def client(self, user_id: UUID | None = None, scope: str = "") -> Client:
         """A user of this service, a new one unless one is named."""
         user = user_id or uuid4()
-        client = Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self._token(user, scope)}"}, timeout=DEADLINE
-        )
+        client = Client(base_url=self.url, headers={"Authorization": self.bearer(user, scope)}, timeout=DEADLINE)
         client.user_id = user
         return client
 
-    def _token(self, user_id: UUID, scope: str) -> str:
-        """As `palimpsest token` mints them, without its process."""
+    def bearer(self, user_id: UUID, scope: str = "") -> str:
+        """The header of a user, its token as `palimpsest token` mints them, without its process."""
         import jwt
 
         claims = {"sub": str(user_id), "exp": int(time.time()) + 3600, "scope": scope}
-        return jwt.encode(claims, SECRET, algorithm="HS256")
+        return "Bearer " + jwt.encode(claims, SECRET, algorithm="HS256")
 
     def __enter__(self) -> Self:
         return self.start()
