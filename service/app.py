@@ -10,11 +10,14 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from service.call import Call, Reply, problem_reply, read_headers
+from domain.task import MICROSECONDS
+from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
 from service.problems import Problem, problem_of
+from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
 from service.routes import drafts, health, problem_pages, tasks
 from service.routing import answered, response_of
+from service.seats import Seat
 from service.settings import Settings
 from service.sweep import Sweep
 
@@ -29,8 +32,9 @@ _TASK_PATH = len(_PREFIX) + 36
 class App:
     """The ASGI application."""
 
-    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
         self.context = Context(settings, clock)
+        self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
         self._litestar = Litestar(
             route_handlers=[*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES],
@@ -58,28 +62,44 @@ class App:
         context = self.context
         path = scope["path"]
         call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
-        request_id = (b"x-request-id", call.request_id.encode())
+        more = [(b"x-request-id", call.request_id.encode())]
         if path.startswith("/api/") and call.method != "OPTIONS":
-            try:
-                call.user = context.verifier.user(call.headers.get(b"authorization"))
-            except Problem as problem:
-                await _send(send, problem_reply(problem, call.request_id), request_id, call.method)
-                return
-            if call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX):
+            is_autosave = call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX)
+            reply = self._refusal(call, scope, more, AUTOSAVE if is_autosave else kind_of(call.method, path))
+            if is_autosave and reply is None:
                 reply = await answered(drafts.autosave, context, call, {"task_id": path[len(_PREFIX) :]})
-                await _send(send, reply, request_id, "PATCH")
+            if reply is not None:
+                await _send(send, reply, more, call.method)
                 return
         scope["state"]["call"] = call
-        await self._litestar(_as_get(scope), receive, _sender(send, request_id, call.method))  # type: ignore[arg-type]
+        await self._litestar(_as_get(scope), receive, _sender(send, more, call.method))  # type: ignore[arg-type]
+
+    def _refusal(self, call: Call, scope: Scope, more: list[Header], kind: int) -> Reply | None:
+        """The answer to a request without a valid token, or to one too many; sets the call's user."""
+        problem = None
+        try:
+            call.user = self.context.verifier.user(call.headers.get(b"authorization"))
+        except Problem as unauthorized:
+            problem = unauthorized
+        if self._rate_limit:
+            key = key_of_user(call.user.id) if call.user else key_of_address((scope["client"] or ("",))[0])
+            allowance = self._rate_limit.take(key, kind, call.now // MICROSECONDS)
+            more += allowance.headers
+            if not allowance.allowed:
+                problem = Problem("too-many-requests", headers={"retry-after": str(allowance.reset)})
+        return problem_reply(problem, call.request_id) if problem else None
 
 
-def create_app(settings: Settings, clock: Clock = system_clock) -> App:
-    """The application for these settings; `clock` gives microseconds since 1970."""
-    return App(settings, clock)
+def create_app(settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> App:
+    """The application for these settings; `clock` gives microseconds since 1970.
+
+    `seat` is its place among the processes of one service; without one it counts for itself.
+    """
+    return App(settings, clock, seat)
 
 
-async def _send(send: Send, reply: Reply, request_id: tuple[bytes, bytes], method: str) -> None:
-    headers = [*reply.headers, request_id]
+async def _send(send: Send, reply: Reply, more: list[Header], method: str) -> None:
+    headers = [*reply.headers, *more]
     if reply.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -91,12 +111,12 @@ def _as_get(scope: Scope) -> Scope:
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
-def _sender(send: Send, request_id: tuple[bytes, bytes], method: str) -> Send:
-    """`send` with the request's id on the way out, and without the body for HEAD."""
+def _sender(send: Send, more: list[Header], method: str) -> Send:
+    """`send` with more headers on the way out, and without the body for HEAD."""
 
     async def send_on(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), request_id]}
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
         elif method == "HEAD" and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)
