@@ -10,12 +10,15 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
+from domain.task import MICROSECONDS
 from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
+from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
 from service.routes import drafts, health, openapi, pages, problem_pages, tasks
 from service.routing import RouteTable, allow_header, answered, response_of
+from service.seats import Seat
 from service.settings import Settings
 from service.sweep import Sweep
 
@@ -33,8 +36,9 @@ ROUTES = [*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES, 
 class App:
     """The ASGI application."""
 
-    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
         self.context = Context(settings, clock)
+        self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
         self._table = RouteTable(ROUTES)
         self._litestar = Litestar(
@@ -65,14 +69,12 @@ class App:
         call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
         headers = [*SECURITY_HEADERS, (b"x-request-id", call.request_id.encode())]
         if path.startswith("/api/") and call.method != "OPTIONS":
-            try:
-                call.user = context.verifier.user(call.headers.get(b"authorization"))
-            except Problem as problem:
-                await _send(send, problem_reply(problem, call.request_id), headers, call.method)
-                return
-            if call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX):
+            is_autosave = call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX)
+            reply = self._refusal(call, scope, headers, AUTOSAVE if is_autosave else kind_of(call.method, path))
+            if is_autosave and reply is None:
                 reply = await answered(drafts.autosave, context, call, {"task_id": path[len(_PREFIX) :]})
-                await _send(send, reply, headers, "PATCH")
+            if reply is not None:
+                await _send(send, reply, headers, call.method)
                 return
         refusal = self._unrouted(call)
         if refusal is not None:
@@ -93,10 +95,28 @@ class App:
             return problem_reply(Problem("method-not-allowed", headers={"allow": allow}), call.request_id)
         return None
 
+    def _refusal(self, call: Call, scope: Scope, more: list[Header], kind: int) -> Reply | None:
+        """The answer to a request without a valid token, or to one too many; sets the call's user."""
+        problem = None
+        try:
+            call.user = self.context.verifier.user(call.headers.get(b"authorization"))
+        except Problem as unauthorized:
+            problem = unauthorized
+        if self._rate_limit:
+            key = key_of_user(call.user.id) if call.user else key_of_address((scope["client"] or ("",))[0])
+            allowance = self._rate_limit.take(key, kind, call.now // MICROSECONDS)
+            more += allowance.headers
+            if not allowance.allowed:
+                problem = Problem("too-many-requests", headers={"retry-after": str(allowance.reset)})
+        return problem_reply(problem, call.request_id) if problem else None
 
-def create_app(settings: Settings, clock: Clock = system_clock) -> App:
-    """The application for these settings; `clock` gives microseconds since 1970."""
-    return App(settings, clock)
+
+def create_app(settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> App:
+    """The application for these settings; `clock` gives microseconds since 1970.
+
+    `seat` is its place among the processes of one service; without one it counts for itself.
+    """
+    return App(settings, clock, seat)
 
 
 async def _send(send: Send, reply: Reply, more: list[Header], method: str) -> None:

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import time
+from functools import partial
+from pathlib import Path
 from threading import Thread
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -14,6 +16,7 @@ from granian.server import Server
 
 from service.app import App, create_app
 from service.logs import configure_logs
+from service.seats import shared_directory, take_seat
 from service.settings import SettingError, Settings, read_settings
 
 ORPHAN_CHECK = 0.5
@@ -25,9 +28,8 @@ GRACE = 10
 
 def run_server(settings: Settings) -> None:
     """Serve until a signal ends it. The processes read their settings from the environment."""
-    Server(
+    server = Server(
         "service.serving:app_of_process",
-        factory=True,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -40,7 +42,9 @@ def run_server(settings: Settings) -> None:
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=GRACE,
-    ).serve()
+    )
+    with shared_directory() as shared:
+        server.serve(target_loader=partial(app_of_process, shared), wrap_loader=False)
 
 
 def require_free_address(settings: Settings) -> None:
@@ -58,12 +62,12 @@ def require_free_address(settings: Settings) -> None:
         raise SettingError(f"{name}: cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
 
 
-def app_of_process() -> App:
-    """The application of one server process, configured by the environment."""
+def app_of_process(shared: Path) -> App:
+    """The application of one server process, configured by the environment, with its seat in the shared directory."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    app = create_app(settings)
+    app = create_app(settings, seat=take_seat(shared, settings.workers))
     # What was built so far lives as long as the process: no collection need ever look at it again.
     gc.collect()
     gc.freeze()

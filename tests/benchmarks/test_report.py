@@ -28,8 +28,8 @@ def test_a_ratio_is_the_median_of_those_of_each_round() -> None:
 
     rate, tail = bars(run)
 
-    assert (rate.what, rate.measured, rate.met) == ("PATCH/s at 32 connections / crud", "3.00 (2.00–4.00)", True)
-    assert (tail.what, tail.measured, tail.met) == ("p99 at 32 connections / crud", "0.50 (0.25–1.50)", True)
+    assert (rate.what, rate.measured, rate.met) == ("PATCH/s at 32 connections / crud", "3.00 (2.00 to 4.00)", True)
+    assert (tail.what, tail.measured, tail.met) == ("p99 at 32 connections / crud", "0.50 (0.25 to 1.50)", True)
 
 
 def test_a_bar_that_is_missed_says_so() -> None:
