@@ -16,7 +16,7 @@ from service.context import Clock, Context, system_clock
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
 from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
-from service.routes import drafts, health, openapi, pages, problem_pages, tasks
+from service.routes import ROUTES, drafts
 from service.routing import RouteTable, allow_header, answered, response_of
 from service.seats import Seat
 from service.settings import Settings
@@ -28,9 +28,6 @@ Send = Callable[[Any], Awaitable[None]]
 
 _PREFIX = "/api/v1/tasks/"
 _TASK_PATH = len(_PREFIX) + 36
-
-ROUTES = [*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES, *pages.ROUTES, *openapi.ROUTES]
-"""The handlers of the service."""
 
 
 class App:

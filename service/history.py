@@ -67,3 +67,15 @@ async def task_at_time(store: Store, task_id: UUID, moment: int) -> Task | None:
                 return task
             task = evolve(task, event)
     return task
+
+
+async def tasks_at_versions(store: Store, task_id: UUID, *versions: int) -> list[Task | None]:
+    """The task as it stood at each of the versions, read once; None where it has no such version."""
+    found: dict[int, Task] = {}
+    task: Task | None = None
+    async for page in store.events(task_id, limit=max(versions)):
+        for row in page:
+            task = evolve(task, recorded(row))
+            if task.version in versions:
+                found[task.version] = task
+    return [found.get(version) for version in versions]

@@ -6,9 +6,9 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.app import ROUTES
 from service.openapi.document import OPERATIONS, document
 from service.problems import PROBLEMS
+from service.routes import ROUTES
 from tests.harness import Client
 
 Document = dict[str, Any]

@@ -1,0 +1,184 @@
+// @ts-check
+/** The compose page: who is signed in, which draft is open, and its parts wired together. */
+
+import { Autosave, NoAnswer, Refusal, SignedOut, newId } from './autosave.js';
+import { DraftList, nameOf } from './drafts.js';
+import { Editor } from './editor.js';
+import { afterQuiet, byId, toast } from './elements.js';
+import { FORM_FIELDS } from './fields.js';
+import { session } from './session.js';
+import { Wire } from './wire.js';
+
+const TASKS = '/api/v1/tasks';
+const wire = new Wire(TASKS, session.source);
+const editor = new Editor(wire);
+const list = new DraftList(wire, async (id) => id === editor.id && editor.draft?.flush());
+const narrow = matchMedia('(max-width: 52rem)');
+
+let account = '';
+/** Which draft was asked for last; an older answer is of no use. */
+let asked = 0;
+
+/** Shows what fits who is signed in, and to which draft the address points. */
+async function enter() {
+  if (session.account !== account) {
+    editor.close();
+    account = session.account;
+    byId('account').hidden = !account;
+    byId('account-name').textContent = account ? `Signed in as ${account.slice(0, 8)}` : '';
+  }
+  askToSignIn(!account);
+  byId('workspace').hidden = !account;
+  if (!account) return;
+  list.load();
+  await route();
+  await deliverWhatWasLeft();
+}
+
+/** @param {boolean} wanted */
+function askToSignIn(wanted) {
+  const form = byId('sign-in');
+  if (wanted && form.hidden && !account) queueMicrotask(() => byId('token').focus());
+  form.hidden = !wanted;
+  form.classList.toggle('again', Boolean(account));
+  byId('sign-in-heading').textContent = account ? 'Sign in again to go on saving' : 'Sign in';
+}
+
+async function route() {
+  if (!account) return;
+  const wanted = /^#\/([0-9a-f-]{36}|new)$/.exec(location.hash)?.[1] ?? '';
+  byId('workspace').dataset.shows = wanted ? 'editor' : 'list';
+  if (!wanted) {
+    const left = editor.id;
+    asked++;
+    editor.close();
+    document.title = 'Palimpsest';
+    list.show('');
+    if (left && narrow.matches) list.focus(left);
+    return;
+  }
+  if (wanted !== editor.id) await open(wanted === 'new' ? newId() : wanted, wanted === 'new');
+}
+
+/**
+ * @param {string} id
+ * @param {boolean} isNew
+ * @param {Record<string, any>} [values]  to begin with
+ */
+async function open(id, isNew, values = {}) {
+  const mine = ++asked;
+  try {
+    const draft = await Autosave.open({ id, isNew, account, token: session.source, fields: FORM_FIELDS });
+    if (mine !== asked) {
+      await draft.close();
+      return;
+    }
+    for (const [name, value] of Object.entries(values)) draft.set(name, value);
+    editor.show(draft);
+    list.show(id, isNew ? undefined : { title: draft.values.title });
+    setTitle();
+    const field = byId(draft.values.title ? 'description' : 'title');
+    if (narrow.matches && !isNew) byId('editor').focus();
+    else field.focus();
+  } catch (reason) {
+    if (mine !== asked) return;
+    editor.close();
+    if (reason instanceof SignedOut) return askToSignIn(true);
+    const gone = reason instanceof Refusal && reason.problem.status === 404;
+    if (!gone && !(reason instanceof Refusal) && !(reason instanceof NoAnswer)) throw reason;
+    byId('editor-heading').textContent = gone ? 'There is no such draft' : 'The draft cannot be loaded now';
+  }
+}
+
+/** Edits that an earlier visit could not deliver are sent now, of drafts that are not open too. */
+async function deliverWhatWasLeft() {
+  const ids = await Autosave.unsent(account);
+  const left = ids.filter((id) => id !== editor.id);
+  if (!left.length) return;
+  list.markUnsent(left);
+  for (const id of left) {
+    const draft = await Autosave.open({ id, account, token: session.source, fields: FORM_FIELDS, poll: 0 });
+    await draft.flush();
+    await draft.close();
+  }
+  list.markUnsent((await Autosave.unsent(account)).filter((id) => id !== editor.id));
+  list.load();
+}
+
+function setTitle() {
+  const name = editor.draft ? nameOf(editor.draft.values) : '';
+  document.title = name ? `${name} · Palimpsest` : 'Palimpsest';
+  byId('draft-heading').textContent = name;
+}
+
+byId('sign-in-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const input = byId('token', HTMLInputElement);
+  const complaint = session.signIn(input.value);
+  byId('token-error').textContent = complaint;
+  if (complaint) input.focus();
+  else input.value = '';
+});
+byId('sign-out').addEventListener('click', async () => {
+  await editor.draft?.flush();
+  const left = await Autosave.forget(account);
+  session.signOut();
+  if (left) toast(`${left === 1 ? 'One draft has' : `${left} drafts have`} changes that are kept on this device until you sign in again.`);
+});
+session.addEventListener('signed-in', async () => {
+  const same = session.account === account;
+  await enter();
+  if (same) editor.draft?.retry();
+});
+session.addEventListener('signed-out', () => {
+  history.replaceState(null, '', location.pathname);
+  enter();
+});
+addEventListener('hashchange', route);
+addEventListener('beforeunload', (event) => {
+  const state = editor.draft?.state;
+  if (state && state.name !== 'saved' && !state.kept) event.preventDefault();
+});
+
+for (const id of ['new-draft', 'first-draft']) {
+  byId(id).addEventListener('click', () => {
+    if (location.hash === '#/new') route();
+    else location.hash = '#/new';
+  });
+}
+byId('back').addEventListener('click', (event) => {
+  event.preventDefault();
+  location.hash = '';
+});
+
+for (const part of [list, editor]) part.addEventListener('signed-out', () => askToSignIn(true));
+for (const change of ['discard', 'restore']) {
+  list.addEventListener(change, (event) => {
+    if (/** @type {CustomEvent} */ (event).detail.id === editor.id) editor.draft?.refresh();
+  });
+}
+list.addEventListener('duplicated', (event) => { location.hash = `#/${/** @type {CustomEvent} */ (event).detail.id}`; });
+editor.addEventListener('duplicate', (event) => list.duplicate(/** @type {CustomEvent} */ (event).detail));
+editor.addEventListener('rescue', (event) => {
+  const id = newId();
+  history.pushState(null, '', `#/${id}`);
+  open(id, true, /** @type {CustomEvent} */ (event).detail);
+});
+editor.addEventListener('published', () => list.load());
+editor.addEventListener('values', afterQuiet(150, () => {
+  if (!editor.draft) return;
+  setTitle();
+  const { title, description, category } = editor.draft.values;
+  list.show(editor.id, { title, description, category });
+}));
+let listed = 0;
+editor.addEventListener('state', (event) => {
+  const { name, version } = /** @type {CustomEvent<import('./record.js').State>} */ (event).detail;
+  if (location.hash === '#/new' && (version || name !== 'saved')) history.replaceState(null, '', `#/${editor.id}`);
+  if (version && name === 'saved' && !list.has(editor.id) && listed !== version) {
+    listed = version;
+    list.load();
+  }
+});
+
+enter();

@@ -1,0 +1,365 @@
+// @ts-check
+/** The open draft: its fields, what is said about saving, conflicts, attachments, the way to publishing. */
+
+import { NoAnswer, Refusal, SignedOut, Unsaved } from './autosave.js';
+import { conflictCard, showDifferences } from './conflict.js';
+import { afterQuiet, ago, byId, count, make, toast } from './elements.js';
+import { FORM_FIELDS, LIMITS } from './fields.js';
+import { countCharacters } from './merge.js';
+import { FIELD_NAMES, closedWords, missingWords, saveWords } from './words.js';
+
+/** @typedef {import('./autosave.js').Autosave} Autosave */
+/** @typedef {import('./record.js').State} State */
+
+/** Milliseconds of quiet before an unfinished value is called wrong, and before a state is read out. */
+const PATIENCE = 700;
+
+export class Editor extends EventTarget {
+  #wire;
+  /** @type {Autosave | null} */
+  #draft = null;
+  #listening = new AbortController();
+  /** @type {Map<string, HTMLInputElement | HTMLTextAreaElement>} */
+  #inputs = new Map();
+  #checkedVersion = -1;
+  #conflictsShown = '';
+  /** @type {{pointer: string, code: string, message: string}[]} */
+  #missing = [];
+
+  /**
+   * Tells `state`, `values`, `signed-out`, `duplicate`, and `rescue` (`detail`: the values to keep in a new draft).
+   * @param {import('./wire.js').Wire} wire
+   */
+  constructor(wire) {
+    super();
+    this.#wire = wire;
+    for (const name of Object.keys(FORM_FIELDS)) {
+      const input = document.getElementById(name);
+      if (input instanceof HTMLInputElement || input instanceof HTMLTextAreaElement) this.#inputs.set(name, input);
+      input?.addEventListener('input', () => this.#typed(name));
+    }
+    byId('task').addEventListener('submit', (event) => event.preventDefault());
+    byId('title').addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.isComposing) return;
+      event.preventDefault();
+      byId('description').focus();
+    });
+    byId('task').addEventListener('focusout', () => this.#showErrors());
+    byId('attach').addEventListener('click', () => this.#attach());
+    byId('reference').addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.isComposing) return;
+      event.preventDefault();
+      this.#attach();
+    });
+    byId('try-again').addEventListener('click', () => this.#draft?.retry());
+    byId('publish').addEventListener('click', () => this.#ask());
+    byId('publish-now').addEventListener('click', () => this.#publish());
+    byId('restore').addEventListener('click', () => this.#command('POST', '/restore', 'It could not be restored'));
+    byId('duplicate-closed').addEventListener('click', () => this.#keepCopy());
+    document.addEventListener('keydown', (event) => {
+      if (event.key.toLowerCase() !== 's' || !(event.ctrlKey || event.metaKey) || !this.#draft) return;
+      event.preventDefault();
+      this.#draft.flush();
+    });
+  }
+
+  get id() {
+    return this.#draft?.id ?? '';
+  }
+
+  get draft() {
+    return this.#draft;
+  }
+
+  /** @param {Autosave} draft */
+  show(draft) {
+    this.close();
+    this.#draft = draft;
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    for (const [name, input] of this.#inputs) draft.bind(name, input);
+    draft.addEventListener('state', () => this.#showState(), { signal });
+    draft.addEventListener('task', () => this.#showTask(), { signal });
+    draft.addEventListener('values', (event) => {
+      for (const name of /** @type {CustomEvent<string[]>} */ (event).detail) this.#typed(name);
+    }, { signal });
+    this.#checkedVersion = -1;
+    this.#conflictsShown = '';
+    this.#missing = [];
+    byId('check-list').replaceChildren();
+    byId('reference', HTMLInputElement).value = '';
+    byId('reference-error').textContent = '';
+    byId('transcript-details', HTMLDetailsElement).open = draft.values.transcript !== '';
+    byId('no-draft').hidden = true;
+    byId('open-draft').hidden = false;
+    for (const name of this.#inputs.keys()) this.#typed(name);
+    this.#showTask();
+    this.#showState();
+    this.#showErrors();
+  }
+
+  /** Lets the open draft go; it finishes saving on its own. */
+  close() {
+    this.#listening.abort();
+    this.#draft?.close();
+    this.#draft = null;
+    byId('no-draft').hidden = false;
+    byId('open-draft').hidden = true;
+    byId('announcement').textContent = '';
+  }
+
+  /** @param {string} name */
+  #typed(name) {
+    const input = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (this.#inputs.get(name));
+    if (name in LIMITS && document.getElementById(`${name}-count`)) this.#showCount(name, input.value);
+    if (name === 'experimentation') {
+      const share = `${Math.round(Number(input.value) * 100)} %`;
+      byId('experimentation-value').textContent = share;
+      input.setAttribute('aria-valuetext', share);
+    }
+    if (name === 'transcript') {
+      byId('transcript-length').textContent = input.value ? `${count(countCharacters(input.value))} characters` : 'none';
+    }
+    if (input instanceof HTMLTextAreaElement) grow(input);
+    this.dispatchEvent(new Event('values'));
+  }
+
+  /** @param {string} name @param {string} text */
+  #showCount(name, text) {
+    const limit = LIMITS[/** @type {keyof typeof LIMITS} */ (name)];
+    const length = countCharacters(text);
+    const element = byId(`${name}-count`);
+    element.textContent = `${count(length)} / ${count(limit)}`;
+    element.classList.toggle('over', length > limit);
+    element.classList.toggle('near', length > limit * 0.9 && length <= limit);
+  }
+
+  #showState() {
+    if (!this.#draft) return;
+    const { state } = this.#draft;
+    const words = saveWords(state);
+    byId('draft-bar').dataset.state = state.version || state.name !== 'saved' ? state.name : 'none';
+    byId('save-state').title = state.version ? `Version ${state.version}` : '';
+    byId('save-words').textContent = words;
+    byId('try-again').hidden = !state.trouble || state.trouble.status === 401;
+    if (byId('announcement').textContent !== words) byId('announcement').textContent = '';
+    this.#announce();
+    this.#clearErrors(state);
+    this.#showErrorsSoon();
+    this.#showConflicts(state);
+    this.#showClosed(state);
+    byId('film').hidden = !state.version;
+    if (state.version !== this.#checkedVersion) this.#checkSoon();
+    if (state.trouble?.status === 401) this.dispatchEvent(new Event('signed-out'));
+    this.dispatchEvent(new CustomEvent('state', { detail: state }));
+  }
+
+  /** One sentence once things have settled, and never one that has stopped being true. */
+  #announce = afterQuiet(PATIENCE, () => {
+    if (!this.#draft || this.#draft.state.name === 'saving') return;
+    const words = saveWords(this.#draft.state);
+    if (byId('announcement').textContent !== words) byId('announcement').textContent = words;
+  });
+
+  /** What is put right stops being called wrong at once. @param {State} state */
+  #clearErrors(state) {
+    for (const name of this.#inputs.keys()) {
+      if (!state.errors.some(({ pointer }) => pointer === `/${name}`)) this.#showError(name, '');
+    }
+  }
+
+  #showErrorsSoon = afterQuiet(PATIENCE, () => this.#showErrors());
+
+  #showErrors() {
+    for (const { pointer, message } of this.#draft?.state.errors ?? []) this.#showError(pointer.slice(1), message);
+  }
+
+  /** @param {string} name @param {string} message */
+  #showError(name, message) {
+    const element = document.getElementById(`${name}-error`);
+    if (element && element.textContent !== message) element.textContent = message;
+    const input = this.#inputs.get(name);
+    if (message) input?.setAttribute('aria-invalid', 'true');
+    else input?.removeAttribute('aria-invalid');
+  }
+
+  /** @param {State} state */
+  #showConflicts({ conflicts }) {
+    const shown = JSON.stringify(conflicts);
+    if (shown === this.#conflictsShown) return;
+    const first = this.#conflictsShown === '' || this.#conflictsShown === '[]';
+    this.#conflictsShown = shown;
+    const within = byId('conflicts').contains(document.activeElement);
+    byId('conflicts').replaceChildren(...conflicts.map((conflict) =>
+      conflictCard(conflict, Boolean(FORM_FIELDS[conflict.field].text), (chosen) => this.#decide(conflict.field, chosen))));
+    showDifferences(byId('conflicts'));
+    if (conflicts.length && first) byId('conflicts').scrollIntoView({ block: 'nearest' });
+    if (within && conflicts.length) byId('conflicts').querySelector('h3')?.focus();
+  }
+
+  /** @param {string} field @param {any} chosen */
+  #decide(field, chosen) {
+    this.#draft?.resolve(field, chosen);
+    this.#inputs.get(field)?.focus();
+  }
+
+  /** @param {State} state */
+  #showClosed(state) {
+    const status = this.#draft?.task.status ?? 'draft';
+    const closed = status !== 'draft';
+    for (const input of this.#inputs.values()) {
+      if (input.type === 'range') input.disabled = closed;
+      else input.readOnly = closed;
+    }
+    byId('publish').hidden = closed;
+    byId('check').hidden = closed;
+    byId('add-attachment').hidden = closed;
+    const lost = Boolean(state.problem);
+    byId('closed-notice').hidden = !closed && !lost;
+    const reason = closedWords(status) || state.problem?.detail || '';
+    byId('closed-words').textContent = lost ? `${reason} Your last changes are not in it.` : reason;
+    byId('restore').hidden = !['discarded', 'expired'].includes(status);
+    byId('duplicate-closed').hidden = false;
+    byId('duplicate-closed').textContent = lost ? 'Keep my changes in a new draft' : 'Duplicate as a draft';
+  }
+
+  #showTask() {
+    if (!this.#draft) return;
+    const { task, id, state } = this.#draft;
+    byId('film', HTMLAnchorElement).href = `/replay/${id}`;
+    const open = task.status === 'draft';
+    byId('attachments').replaceChildren(...task.attachments.map((/** @type {string} */ reference) => make('li', {},
+      /^https?:\/\//.test(reference)
+        ? make('a', { href: reference, target: '_blank', rel: 'noopener noreferrer', dir: 'auto' }, reference)
+        : make('span', { dir: 'auto' }, reference),
+      ...(open ? [make('button', { type: 'button', className: 'icon', 'aria-label': `Remove ${reference}`, title: 'Remove', onclick: () => this.#detach(reference) }, '×')] : []))));
+    byId('attachments-count').textContent = task.attachments.length ? `${task.attachments.length} of 20` : '';
+    byId('facts').textContent = task.created_at
+      ? `Begun ${ago(task.created_at)}${open ? ` · kept until ${new Date(task.expires_at).toLocaleDateString('en', { day: 'numeric', month: 'long' })}` : ''}` : '';
+    this.#showClosed(state);
+  }
+
+  #checkSoon = afterQuiet(400, () => this.#check());
+
+  /** What publishing would say to the acknowledged version. */
+  async #check() {
+    const draft = this.#draft;
+    if (!draft || draft.task.status !== 'draft') return;
+    const { version } = draft.state;
+    this.#checkedVersion = version;
+    if (!version) {
+      byId('check-words').textContent = 'Nothing written yet.';
+      return;
+    }
+    try {
+      const { ok, body } = await this.#wire.call('GET', `/${draft.id}/publish-check`, { timeout: 20_000 });
+      if (!ok || draft !== this.#draft) return;
+      this.#showMissing(body.errors ?? []);
+    } catch (reason) {
+      this.#checkedVersion = -1;
+      if (reason instanceof SignedOut) this.dispatchEvent(new Event('signed-out'));
+    }
+  }
+
+  /** @param {{pointer: string, code: string, message: string}[]} errors */
+  #showMissing(errors) {
+    this.#missing = errors;
+    byId('check').classList.toggle('ready', errors.length === 0);
+    byId('check-words').textContent = errors.length ? 'Still missing:' : 'Ready to publish.';
+    byId('check-list').replaceChildren(...errors.map((error) => make('li', {},
+      make('button', { type: 'button', className: 'link', onclick: () => this.#goTo(error.pointer) }, missingWords(error)))));
+  }
+
+  /** @param {string} pointer */
+  #goTo(pointer) {
+    const input = this.#inputs.get(pointer.split('/')[1]);
+    input?.scrollIntoView({ block: 'center' });
+    input?.focus({ preventScroll: true });
+  }
+
+  async #ask() {
+    if (!this.#draft) return;
+    const { name } = await this.#draft.flush();
+    await this.#check();
+    if (name === 'saved' && this.#missing.length === 0 && this.#checkedVersion > 0) {
+      byId('publish-error').textContent = '';
+      byId('publish-question', HTMLDialogElement).showModal();
+      return;
+    }
+    if (this.#missing.length) this.#goTo(this.#missing[0].pointer);
+    toast(name === 'saved' && this.#missing.length
+      ? `Not yet: ${this.#missing.map(missingWords).join('; ')}.` : `Not yet. ${this.#draft ? saveWords(this.#draft.state) : ''}.`);
+  }
+
+  async #publish() {
+    const dialog = byId('publish-question', HTMLDialogElement);
+    byId('publish-now', HTMLButtonElement).disabled = true;
+    try {
+      await this.#draft?.command('POST', '/publish', { complete: true });
+      dialog.close();
+      byId('editor').focus();
+      toast('Published.');
+      this.dispatchEvent(new Event('published'));
+    } catch (reason) {
+      if (reason instanceof Refusal && reason.problem.errors) this.#showMissing(reason.problem.errors);
+      byId('publish-error').textContent = wordsOf(reason);
+    } finally {
+      byId('publish-now', HTMLButtonElement).disabled = false;
+    }
+  }
+
+  async #attach() {
+    const input = byId('reference', HTMLInputElement);
+    const reference = input.value.trim();
+    if (!reference) return input.focus();
+    byId('reference-error').textContent = '';
+    try {
+      await this.#draft?.command('POST', '/attachments', { body: { reference } });
+      if (input.value.trim() === reference) input.value = '';
+      input.focus();
+    } catch (reason) {
+      byId('reference-error').textContent = `Not added. ${wordsOf(reason)}`;
+    }
+  }
+
+  /** @param {string} reference */
+  async #detach(reference) {
+    await this.#command('DELETE', `/attachments?reference=${encodeURIComponent(reference)}`, 'It could not be removed');
+    byId('reference').focus();
+  }
+
+  /** @param {string} method @param {string} path @param {string} failure */
+  async #command(method, path, failure) {
+    try {
+      await this.#draft?.command(method, path);
+    } catch (reason) {
+      toast(`${failure}. ${wordsOf(reason)}`);
+    }
+  }
+
+  #keepCopy() {
+    if (!this.#draft) return;
+    if (!this.#draft.state.problem) this.dispatchEvent(new CustomEvent('duplicate', { detail: this.#draft.task }));
+    else this.dispatchEvent(new CustomEvent('rescue', { detail: { ...this.#draft.values } }));
+  }
+}
+
+/** @param {unknown} reason */
+function wordsOf(reason) {
+  if (reason instanceof Unsaved) return `First this has to be settled: ${saveWords(reason.state)}.`;
+  if (reason instanceof NoAnswer) return 'No answer from the service.';
+  if (reason instanceof SignedOut) return 'Sign in again first.';
+  if (!(reason instanceof Refusal)) throw reason;
+  const { errors, detail, title } = reason.problem;
+  if (errors) return errors.map(({ message, pointer }) => `${FIELD_NAMES[pointer.split('/')[1]] ?? ''} ${message}`.trim()).join(' ');
+  return reason.slug === 'version-mismatch' ? 'It was changed elsewhere meanwhile: please look again.' : detail ?? title;
+}
+
+const growsByItself = CSS.supports('field-sizing', 'content');
+
+/** @param {HTMLTextAreaElement} area */
+function grow(area) {
+  if (growsByItself) return;
+  area.style.height = 'auto';
+  area.style.height = `${area.scrollHeight + 2}px`;
+}

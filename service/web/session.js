@@ -1,0 +1,58 @@
+// @ts-check
+/**
+ * Who is signed in, for every page: the token comes in the link's fragment or is pasted, and lives as long as the tab.
+ * Loaded first, so that the fragment leaves the address bar at once.
+ */
+
+import { claims } from './wire.js';
+
+const KEY = 'palimpsest-token';
+
+/** Tells `signed-in` and `signed-out`. */
+class Session extends EventTarget {
+  /** @returns {string} empty where nobody is signed in */
+  get token() {
+    return sessionStorage.getItem(KEY) ?? '';
+  }
+
+  /** The user's uuid. */
+  get account() {
+    return claims(this.token).sub ?? '';
+  }
+
+  /**
+   * @param {string} token
+   * @returns {string}  what is wrong with it, or nothing
+   */
+  signIn(token) {
+    const { sub, exp } = claims(token.trim());
+    if (!sub || !exp) return 'This is not an access token.';
+    if (exp * 1000 < Date.now()) return 'This token has run out.';
+    sessionStorage.setItem(KEY, token.trim());
+    this.dispatchEvent(new Event('signed-in'));
+    return '';
+  }
+
+  signOut() {
+    sessionStorage.removeItem(KEY);
+    this.dispatchEvent(new Event('signed-out'));
+  }
+
+  /** For `Wire` and `Autosave`: only the person can get another token. @type {import('./wire.js').TokenSource} */
+  source = ({ refresh }) => {
+    if (refresh || !this.token) throw new Error('Sign in again.');
+    return this.token;
+  };
+}
+
+export const session = new Session();
+
+takeFromAddress();
+addEventListener('hashchange', takeFromAddress);
+
+function takeFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (!token) return;
+  history.replaceState(history.state, '', location.pathname + location.search);
+  session.signIn(token);
+}

@@ -1,0 +1,101 @@
+// @ts-check
+/**
+ * One draft's record as this tab sees it, kept equal among the tabs of one browser: every change is one transaction
+ * of the outbox, and the other tabs are told to look. Knows nothing of the service.
+ */
+
+import { isOpen, mergeTabs } from './record.js';
+
+/** @typedef {import('./record.js').DraftRecord} DraftRecord */
+
+export class SharedDraft {
+  /** What this tab's person sees, by field. @type {Record<string, any>} */
+  values = {};
+  /** As it was after the last change. @type {DraftRecord} */
+  record;
+  #outbox;
+  #key;
+  #fields;
+  #changed;
+  /** What this tab and the record last agreed on. @type {Record<string, any>} */
+  #seen = {};
+  /** @type {BroadcastChannel | null} */
+  #channel = null;
+  /** @type {Promise<any>} */
+  #changes = Promise.resolve();
+  /** @type {Promise<DraftRecord> | null} */
+  #waiting = null;
+
+  /**
+   * @param {import('./outbox.js').Outbox} outbox
+   * @param {string} key
+   * @param {Record<string, import('./record.js').Field>} fields
+   * @param {(names: string[], before: DraftRecord) => void} changed
+   * told after every change: the fields of `values` that others changed, and the record before
+   * @param {DraftRecord} record  for the case that the outbox has none
+   */
+  constructor(outbox, key, fields, changed, record) {
+    this.#outbox = outbox;
+    this.#key = key;
+    this.#fields = fields;
+    this.#changed = changed;
+    this.record = record;
+    this.values = { ...record.local };
+    this.#seen = { ...record.local };
+    if (typeof BroadcastChannel === 'undefined') return;
+    this.#channel = new BroadcastChannel(`palimpsest/${key}`);
+    this.#channel.onmessage = ({ data }) => { if (data !== this.record.revision) this.sync(); };
+  }
+
+  /** Whether what is typed survives this tab. */
+  get durable() {
+    return this.#outbox.durable;
+  }
+
+  /** Hands this tab's edits to the record and takes the other tabs'. */
+  sync() {
+    this.#waiting ??= this.change((record) => record);
+    return this.#waiting;
+  }
+
+  /**
+   * The only way in which the record changes; one after the other, this tab's edits included.
+   * @param {(record: DraftRecord) => DraftRecord} change
+   * @returns {Promise<DraftRecord>}
+   */
+  change(change) {
+    const done = this.#changes.then(() => this.#exchange(change));
+    this.#changes = done.catch(() => {});
+    return done;
+  }
+
+  close() {
+    this.#channel?.close();
+    this.#outbox.close();
+  }
+
+  /** @param {(record: DraftRecord) => DraftRecord} change */
+  async #exchange(change) {
+    this.#waiting = null;
+    const before = this.record;
+    const sent = { ...this.values };
+    const edited = Object.keys(this.#fields).filter((name) => sent[name] !== this.#seen[name]);
+    this.record = await this.#outbox.update(this.#key, (stored = before) => {
+      const local = { ...stored.local };
+      for (const name of edited) local[name] = mergeTabs(this.#fields[name], this.#seen[name], sent[name], local[name]);
+      const next = change(edited.length ? { ...stored, local } : stored);
+      if (next === stored) return undefined;
+      return { ...next, open: isOpen(next, this.#fields), revision: stored.revision + 1 };
+    }) ?? before;
+    const others = [];
+    for (const [name, field] of Object.entries(this.#fields)) {
+      const now = this.values[name];
+      this.values[name] = mergeTabs(field, sent[name], now, this.record.local[name]);
+      this.#seen[name] = this.record.local[name];
+      if (this.values[name] !== now) others.push(name);
+    }
+    if (this.record.revision !== before.revision) this.#channel?.postMessage(this.record.revision);
+    this.#changed(others, before);
+    return this.record;
+  }
+}

@@ -1,0 +1,207 @@
+// @ts-check
+/**
+ * One request to the service and what its answer proves. Whether to ask again is the caller's decision.
+ * An answer counts only if the service itself gave it: a hotel's login page with status 200 acknowledges nothing.
+ */
+
+/**
+ * @typedef {object} Problem  RFC 9457, contract section 5
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} [detail]
+ * @property {{pointer: string, code: string, message: string, limit?: number, actual?: number}[]} [errors]
+ * @property {number} [current_version]
+ * @property {string[]} [changed_fields]
+ */
+
+/**
+ * @typedef {object} Answer
+ * @property {number} status
+ * @property {boolean} ok
+ * @property {number | null} version     of the task, from the ETag
+ * @property {any} body
+ * @property {Problem | null} problem    set when the service refused
+ * @property {number | null} retryAfter  milliseconds, where the service names a time
+ */
+
+/**
+ * @typedef {(wish: {refresh: boolean}) => Promise<string> | string} TokenSource
+ * `refresh`: the last one is expired or was refused; get another, or throw where only the person can.
+ */
+
+/** No answer of the service: no network, a broken connection, a timeout, or somebody else's page in its place. */
+export class NoAnswer extends Error {}
+
+/** The token was refused and there is no other. */
+export class SignedOut extends Error {}
+
+/** A definite refusal. `slug` is the last part of the problem's type. */
+export class Refusal extends Error {
+  /** @param {Problem} problem */
+  constructor(problem) {
+    super(problem.detail || problem.title);
+    this.problem = problem;
+    this.slug = slugOf(problem);
+  }
+}
+
+/** Browsers refuse to outlive the page with more than 64 KiB in flight. */
+const KEEPALIVE_BYTES = 60 * 1024;
+/** A token that runs out this soon is renewed first. */
+const EXPIRY_MARGIN = 30_000;
+
+export class Wire {
+  #url;
+  #source;
+  #token = '';
+
+  /**
+   * @param {string} url  what paths are appended to, such as `/api/v1/tasks`
+   * @param {TokenSource} token
+   */
+  constructor(url, token) {
+    this.#url = url;
+    this.#source = token;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{body?: unknown, headers?: Record<string, string>, timeout?: number}} [options]  timeout in milliseconds
+   * @returns {Promise<Answer>}  whatever the service said
+   * @throws {NoAnswer | SignedOut}
+   */
+  async call(method, path, options = {}) {
+    await this.#current();
+    let answer = await this.#fetch(method, path, options);
+    if (answer.status === 401) {
+      await this.#renew();
+      answer = await this.#fetch(method, path, options);
+      if (answer.status === 401) throw new SignedOut(answer.problem?.detail);
+    }
+    return answer;
+  }
+
+  /**
+   * The same at once and without waiting for the answer, for a page that is about to go.
+   * @param {string} method
+   * @param {string} path
+   * @param {{body?: unknown, headers?: Record<string, string>}} options
+   */
+  post(method, path, options) {
+    if (this.#token) this.#fetch(method, path, options).catch(() => {});
+  }
+
+  async #current() {
+    try {
+      this.#token = await this.#source({ refresh: false });
+    } catch (reason) {
+      throw new SignedOut(String(reason));
+    }
+    if (expiresAt(this.#token) - EXPIRY_MARGIN > Date.now()) return;
+    // This device's clock may be wrong: only the service's 401 decides that the old one is of no use.
+    await this.#renew().catch(() => {});
+  }
+
+  async #renew() {
+    try {
+      this.#token = await this.#source({ refresh: true });
+    } catch (reason) {
+      throw new SignedOut(String(reason));
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{body?: unknown, headers?: Record<string, string>, timeout?: number}} options
+   * @returns {Promise<Answer>}
+   */
+  async #fetch(method, path, { body, headers = {}, timeout }) {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const abort = new AbortController();
+    const timer = timeout && setTimeout(() => abort.abort(), timeout);
+    try {
+      const response = await fetch(this.#url + path, {
+        method,
+        headers: {
+          Authorization: `Bearer ${this.#token}`,
+          ...(content === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
+        },
+        body: content,
+        cache: 'no-store',
+        redirect: 'error',
+        keepalive: content !== undefined && new Blob([content]).size < KEEPALIVE_BYTES,
+        signal: abort.signal,
+      });
+      return await read(response);
+    } catch (reason) {
+      throw new NoAnswer(String(reason));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/**
+ * @param {Problem} problem
+ * @returns {string}
+ */
+export function slugOf(problem) {
+  return String(problem.type).split('/').at(-1) ?? '';
+}
+
+/**
+ * What a token says about itself; nobody but the service checks it.
+ * @param {string} token
+ * @returns {{sub?: string, exp?: number, scope?: string}}
+ */
+export function claims(token) {
+  try {
+    const payload = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (sign) => sign.charCodeAt(0))));
+  } catch {
+    return {};
+  }
+}
+
+/** @param {string} token */
+function expiresAt(token) {
+  const { exp } = claims(token);
+  return typeof exp === 'number' ? exp * 1000 : Infinity;
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Answer>}
+ */
+async function read(response) {
+  const type = response.headers.get('Content-Type') ?? '';
+  const text = await response.text();
+  const ours = response.status === 204 || response.status === 304 || /\bjson\b/.test(type);
+  if (!ours && response.status < 500 && response.status !== 429) throw new Error(`not the service: ${response.status} ${type}`);
+  const body = ours && text ? JSON.parse(text) : null;
+  return {
+    status: response.status,
+    ok: response.ok || response.status === 304,
+    version: versionOf(response.headers.get('ETag')),
+    body,
+    problem: /problem\+json/.test(type) ? body : null,
+    retryAfter: delayOf(response.headers.get('Retry-After')),
+  };
+}
+
+/** @param {string | null} tag  `"7"`, or `W/"7"` from a compressing proxy */
+function versionOf(tag) {
+  const found = /^(?:W\/)?"(\d+)"$/.exec(tag ?? '');
+  return found ? Number(found[1]) : null;
+}
+
+/** @param {string | null} header  seconds or an HTTP date */
+function delayOf(header) {
+  if (header === null) return null;
+  const delay = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(delay) ? Math.max(0, delay) : null;
+}
