@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from service.call import Call, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
 from service.problems import Problem, problem_of
-from service.routes import drafts, health, problem_pages, tasks
+from service.routes import drafts, events, health, problem_pages, tasks
 from service.routing import answered, response_of
 from service.settings import Settings
 from service.sweep import Sweep
@@ -33,7 +33,7 @@ class App:
         self.context = Context(settings, clock)
         self._sweep = Sweep(self.context)
         self._litestar = Litestar(
-            route_handlers=[*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *problem_pages.ROUTES],
+            route_handlers=[*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *events.ROUTES, *problem_pages.ROUTES],
             exception_handlers={Exception: _framework_problem},
             openapi_config=None,
             logging_config=None,

@@ -18,6 +18,7 @@ from domain.task import FIELDS, Task
 from projections.current_task import Head
 from service.auth import Verifier, verifier_of
 from service.call import Call
+from service.event_log import EventLog
 from service.history import task_at_version
 from service.orders import IdempotencyKey, Order, Outcome, Repeated, StoreUnavailable
 from service.problems import Problem, problem_of
@@ -58,6 +59,7 @@ class Context:
             check=None,
         )
         self.store = Store(self.pool)
+        self.event_log = EventLog(self.pool)
         self.writer = Writer(settings.database_url)
 
     async def start(self) -> None:
