@@ -3,6 +3,7 @@
 The autosave skips the framework: its path goes straight to the route's function. All else is Litestar's.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from litestar.exceptions import HTTPException
 from service.call import Call, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
 from service.problems import Problem, problem_of
-from service.routes import drafts, events, health, problem_pages, tasks
+from service.projector import Projector
+from service.routes import drafts, event_stream, events, health, problem_pages, tasks
 from service.routing import answered, response_of
 from service.settings import Settings
+from service.shutdown import on_termination
 from service.sweep import Sweep
 
 Scope = MutableMapping[str, Any]
@@ -30,10 +33,19 @@ class App:
     """The ASGI application."""
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+        assert settings.database_url is not None
         self.context = Context(settings, clock)
         self._sweep = Sweep(self.context)
+        self.projector = Projector(settings.database_url)
         self._litestar = Litestar(
-            route_handlers=[*drafts.ROUTES, *tasks.ROUTES, *health.ROUTES, *events.ROUTES, *problem_pages.ROUTES],
+            route_handlers=[
+                *drafts.ROUTES,
+                *tasks.ROUTES,
+                *health.ROUTES,
+                *events.ROUTES,
+                *event_stream.ROUTES,
+                *problem_pages.ROUTES,
+            ],
             exception_handlers={Exception: _framework_problem},
             openapi_config=None,
             logging_config=None,
@@ -45,10 +57,13 @@ class App:
 
     async def _start(self) -> None:
         await self.context.start()
+        on_termination(self.context.feed.close)
         self._sweep.start()
+        self.projector.start()
 
     async def _stop(self) -> None:
         await self._sweep.stop()
+        await asyncio.to_thread(self.projector.stop)
         await self.context.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from projections.current_task import Head
 from service.auth import Verifier, verifier_of
 from service.call import Call
 from service.event_log import EventLog
+from service.feed import Feed
 from service.history import task_at_version
 from service.orders import IdempotencyKey, Order, Outcome, Repeated, StoreUnavailable
 from service.problems import Problem, problem_of
@@ -60,6 +61,7 @@ class Context:
         )
         self.store = Store(self.pool)
         self.event_log = EventLog(self.pool)
+        self.feed = Feed(settings.database_url, self.event_log)
         self.writer = Writer(settings.database_url)
 
     async def start(self) -> None:
@@ -69,6 +71,7 @@ class Context:
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
+        self.feed.close()
         await self.writer.stop()
         await self.pool.close()
 

@@ -164,9 +164,11 @@ async def read_head(connection: AsyncConnection[Any]) -> int:
     return head
 
 
-async def read_rows(connection: AsyncConnection[Any], after: int, upto: int) -> list[StoredRow]:
-    """At most `CHUNK` events behind `after`, up to `upto`."""
-    return await _read(connection, _ROWS, {**_arguments(Filters()), "after": after, "upto": upto})
+async def read_rows(connection: AsyncConnection[Any], after: int) -> list[StoredRow]:
+    """At most `CHUNK` events behind `after`."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(ROWS_BEHIND, (after, CHUNK), prepare=True)
+    return stored_rows(await cursor.fetchall())
 
 
 async def _read(connection: AsyncConnection[Any], query: str, arguments: dict[str, Any]) -> list[StoredRow]:

@@ -59,7 +59,6 @@ def streaming_route(method: str, path: str) -> Callable[[StreamedAnswer], HTTPRo
                 return response_of(reply).to_asgi_response(app=None, request=request)
             if call.method == "HEAD":
                 await reply.pieces.aclose()
-                return response_of(Reply(reply.status, reply.headers)).to_asgi_response(app=None, request=request)
             return _sender_of(reply, call)
 
         handle.__name__ = answer.__name__
