@@ -6,6 +6,7 @@ The row is written in the transaction of its events (`append_events`). It is nev
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import msgspec
 
 from domain.events import Json
 from domain.json import canonical_number
-from domain.task import Task
+from domain.task import MICROSECONDS, Task
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -153,7 +154,14 @@ def _view_values(task: Task, now: int) -> tuple[Any, ...]:
 
 def rfc3339(microseconds: int) -> str:
     """A time in microseconds since 1970 as RFC 3339 text in UTC, always with six decimals."""
-    return moment_of(microseconds).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, fraction = divmod(microseconds, MICROSECONDS)
+    return f"{_whole_seconds(seconds)}.{fraction:06}Z"
+
+
+@lru_cache(maxsize=256)
+def _whole_seconds(seconds: int) -> str:
+    """Neighbouring events share it; formatting a datetime is most of what an envelope costs."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]
 
 
 def moment_of(microseconds: int) -> datetime:

@@ -3,6 +3,7 @@
 The autosave skips the framework: its path goes straight to the route's function. All else is Litestar's.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -15,11 +16,13 @@ from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
+from service.projector import Projector
 from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
 from service.routes import ROUTES, drafts
 from service.routing import RouteTable, allow_header, answered, response_of
 from service.seats import Seat
 from service.settings import Settings
+from service.shutdown import on_termination
 from service.sweep import Sweep
 
 Scope = MutableMapping[str, Any]
@@ -34,9 +37,11 @@ class App:
     """The ASGI application."""
 
     def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
+        assert settings.database_url is not None
         self.context = Context(settings, clock)
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
+        self.projector = Projector(settings.database_url)
         self._table = RouteTable(ROUTES)
         self._litestar = Litestar(
             route_handlers=ROUTES,
@@ -51,10 +56,13 @@ class App:
 
     async def _start(self) -> None:
         await self.context.start()
+        on_termination(self.context.feed.close)
         self._sweep.start()
+        self.projector.start()
 
     async def _stop(self) -> None:
         await self._sweep.stop()
+        await asyncio.to_thread(self.projector.stop)
         await self.context.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,6 +18,8 @@ from domain.task import FIELDS, Task
 from projections.current_task import Head
 from service.auth import Verifier, verifier_of
 from service.call import Call
+from service.event_log import EventLog
+from service.feed import Feed
 from service.history import task_at_version
 from service.orders import IdempotencyKey, Order, Outcome, Repeated, StoreUnavailable
 from service.problems import Problem, problem_of
@@ -58,6 +60,8 @@ class Context:
             check=None,
         )
         self.store = Store(self.pool)
+        self.event_log = EventLog(self.pool)
+        self.feed = Feed(settings.database_url, self.event_log)
         self.writer = Writer(settings.database_url)
 
     async def start(self) -> None:
@@ -67,6 +71,7 @@ class Context:
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
+        self.feed.close()
         await self.writer.stop()
         await self.pool.close()
 
