@@ -14,11 +14,12 @@ from litestar.exceptions import HTTPException
 from domain.task import MICROSECONDS
 from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
+from service.handlers import HANDLERS
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
 from service.projector import Projector
 from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
-from service.routes import ROUTES, drafts
+from service.routes import drafts
 from service.routing import RouteTable, allow_header, answered, response_of
 from service.seats import Seat
 from service.settings import Settings
@@ -42,9 +43,9 @@ class App:
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
         self.projector = Projector(settings.database_url)
-        self._table = RouteTable(ROUTES)
+        self._table = RouteTable(HANDLERS)
         self._litestar = Litestar(
-            route_handlers=ROUTES,
+            route_handlers=HANDLERS,
             exception_handlers={Exception: _framework_problem},
             openapi_config=None,
             logging_config=None,

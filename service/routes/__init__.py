@@ -1,16 +1,1 @@
 """The HTTP routes, one file a resource. Each is a function from a call to a reply."""
-
-from service.routes import audit, drafts, event_stream, events, health, openapi, pages, problem_pages, tasks
-
-ROUTES = [
-    *drafts.ROUTES,
-    *tasks.ROUTES,
-    *audit.ROUTES,
-    *events.ROUTES,
-    *event_stream.ROUTES,
-    *health.ROUTES,
-    *problem_pages.ROUTES,
-    *pages.ROUTES,
-    *openapi.ROUTES,
-]
-"""The handlers of the service."""

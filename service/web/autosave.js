@@ -1,14 +1,16 @@
 // @ts-check
 /**
  * Keeps one draft of the service in step with what a person types, and says how that stands.
- * The face of five parts: outbox.js keeps, shared.js keeps tabs equal, sender.js talks, record.js and merge.js decide.
+ * The face of its parts: outbox.js keeps, shared.js keeps tabs equal, sender.js and wire.js talk, record.js and
+ * merge.js decide, bind.js ties inputs to it.
  * How to use it, what it promises and what not: docs/autosave-client.md.
  */
 
+import { bind } from './bind.js';
 import { Outbox } from './outbox.js';
 import { NEW_DRAFT, TASK_FIELDS, absorbed, describe, newRecord, resolved } from './record.js';
-import { sameJson, splices } from './merge.js';
-import { Sender, Unwilling } from './sender.js';
+import { sameJson } from './merge.js';
+import { Sender, Unwilling, isPassing } from './sender.js';
 import { SharedDraft } from './shared.js';
 import { NoAnswer, Refusal, Wire } from './wire.js';
 
@@ -41,6 +43,7 @@ const DEFAULTS = {
 };
 /** How long opening waits for the service before it shows what this device has. */
 const OPENING_PATIENCE = 2_000;
+const LOAD_ATTEMPTS = 4;
 
 /** Unlike `crypto.randomUUID`, also where a page is not served securely. */
 export function newId() {
@@ -161,19 +164,8 @@ export class Autosave extends EventTarget {
    * @param {HTMLInputElement | HTMLTextAreaElement} element
    */
   bind(field, element) {
-    const { signal } = this.#closing;
-    let composing = false;
-    const show = () => { if (!composing) write(element, String(this.values[field])); };
-    element.value = String(this.values[field]);
-    element.addEventListener('input', () => this.set(field, element.value), { signal });
-    element.addEventListener('compositionstart', () => { composing = true; }, { signal });
-    element.addEventListener('compositionend', () => {
-      composing = false;
-      this.set(field, element.value);
-    }, { signal });
-    this.addEventListener('values', (event) => {
-      if (/** @type {CustomEvent<string[]>} */ (event).detail.includes(field)) show();
-    }, { signal });
+    const { text } = this.#options.fields[field];
+    bind(this, field, element, Boolean(text), this.#closing.signal);
   }
 
   /**
@@ -206,9 +198,9 @@ export class Autosave extends EventTarget {
    * @returns {Promise<State>}
    */
   async retry() {
-    await this.#shared.change((record) => record.trouble
-      ? { ...record, trouble: { ...record.trouble, retryAt: record.trouble.notBefore } } : record);
-    return this.flush();
+    this.#endPause();
+    await this.#sender.retry();
+    return this.state;
   }
 
   /** Fetches and merges what others changed. @returns {Promise<State>} */
@@ -257,8 +249,7 @@ export class Autosave extends EventTarget {
     this.#shared = new SharedDraft(outbox, key, fields, (names, before) => this.#changed(names, before), record);
     this.#sender = new Sender(id, this.#shared, new Wire(url, token), this.#options, `palimpsest/${key}`);
     try {
-      if (kept?.base.version) await soon(this.refresh());
-      else if (kept) await soon(this.retry());
+      if (kept) await this.#resume();
       else if (!isNew) await this.#load();
     } catch (reason) {
       this.#sender.close();
@@ -270,13 +261,30 @@ export class Autosave extends EventTarget {
     this.#announce();
   }
 
+  /** This device has the draft: it can be shown though the service may not answer. */
+  async #resume() {
+    await this.#shared.change((record) => ({ ...record, trouble: null }));
+    await soon(this.#shared.record.base.version ? this.refresh() : this.flush());
+    const { stopped, open } = this.#shared.record;
+    if (stopped?.status !== 404 || open) return;
+    await this.#shared.forget();
+    throw new Refusal(stopped);
+  }
+
   async #load() {
-    const { fields } = this.#options;
-    const theirs = await this.#sender.fetchTask().catch((reason) => {
-      if (!(reason instanceof Unwilling)) throw reason;
-      throw reason.answer.problem ? new Refusal(reason.answer.problem) : new NoAnswer(reason.message);
-    });
-    if (theirs) await this.#shared.change((record) => absorbed(record, record.base, theirs, fields));
+    const { fields, backoff } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const theirs = await this.#sender.fetchTask();
+        if (theirs) await this.#shared.change((record) => absorbed(record, record.base, theirs, fields));
+        return;
+      } catch (reason) {
+        const answer = reason instanceof Unwilling ? reason.answer : null;
+        const passing = answer ? isPassing(answer) : reason instanceof NoAnswer;
+        if (attempt === LOAD_ATTEMPTS || !passing) throw answer?.problem ? new Refusal(answer.problem) : reason;
+      }
+      await new Promise((resolve) => { setTimeout(resolve, backoff * attempt); });
+    }
   }
 
   #watch() {
@@ -351,24 +359,6 @@ export class Unsaved extends Error {
     super(`not everything is saved: ${state.name}`);
     this.state = state;
   }
-}
-
-/**
- * @param {HTMLInputElement | HTMLTextAreaElement} element
- * @param {string} text
- */
-function write(element, text) {
-  const wanted = element instanceof HTMLTextAreaElement ? text.replace(/\r\n?/g, '\n') : text;
-  if (element.value === wanted) return;
-  if (document.activeElement !== element || element.selectionStart === null) {
-    element.value = wanted;
-    return;
-  }
-  const { scrollTop } = element;
-  for (const { at, cut, insert } of splices(element.value, wanted)) {
-    element.setRangeText(insert, at, at + cut, 'preserve');
-  }
-  element.scrollTop = scrollTop;
 }
 
 /** @param {Promise<unknown>} work */

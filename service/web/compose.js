@@ -52,7 +52,8 @@ async function route() {
     const left = editor.id;
     asked++;
     editor.close();
-    document.title = 'Palimpsest';
+    sayNothingIsOpen();
+    setTitle();
     list.show('');
     if (left && narrow.matches) list.focus(left);
     return;
@@ -86,8 +87,16 @@ async function open(id, isNew, values = {}) {
     if (reason instanceof SignedOut) return askToSignIn(true);
     const gone = reason instanceof Refusal && reason.problem.status === 404;
     if (!gone && !(reason instanceof Refusal) && !(reason instanceof NoAnswer)) throw reason;
-    byId('editor-heading').textContent = gone ? 'There is no such draft' : 'The draft cannot be loaded now';
+    sayNothingIsOpen(gone ? 'There is no such draft' : 'The draft cannot be loaded now',
+      gone ? 'It may belong to somebody else.' : 'The service does not answer. What was typed here is kept.', !gone);
   }
+}
+
+function sayNothingIsOpen(heading = 'Nothing open', hint = 'Choose a task, or start a new draft. It is saved while you type.', again = false) {
+  byId('editor-heading').textContent = heading;
+  byId('editor-hint').textContent = hint;
+  byId('first-draft').hidden = again;
+  byId('load-again').hidden = !again;
 }
 
 /** Edits that an earlier visit could not deliver are sent now, of drafts that are not open too. */
@@ -146,6 +155,12 @@ for (const id of ['new-draft', 'first-draft']) {
     else location.hash = '#/new';
   });
 }
+byId('load-again').addEventListener('click', route);
+addEventListener('online', () => {
+  if (!account) return;
+  list.load();
+  if (!editor.draft) route();
+});
 byId('back').addEventListener('click', (event) => {
   event.preventDefault();
   location.hash = '';

@@ -242,7 +242,6 @@ export function refused(record, flight, problem, fields) {
  * @returns {DraftRecord}
  */
 export function absorbed(record, ancestor, theirs, fields) {
-  if (theirs.version < record.base.version) return record;
   const local = { ...record.local };
   /** @type {DraftRecord['conflicts']} */
   const conflicts = {};

@@ -26,6 +26,9 @@ export class Sender {
   #place;
   /** Whether the service may have a newer version, and why that is thought. @type {null | 'poll' | 'refusal' | 'mismatch'} */
   #stale = null;
+  /** What the service called its current version when it refused. */
+  #named = 0;
+  #signedOut = false;
   #fetching = false;
   #closed = false;
   #again = false;
@@ -72,6 +75,14 @@ export class Sender {
     await this.pump();
   }
 
+  /** Takes nothing that went wrong before as a reason to wait, but the service's own wish. */
+  async retry() {
+    this.#signedOut = false;
+    await this.#shared.change((record) => record.trouble
+      ? { ...record, trouble: { ...record.trouble, retryAt: record.trouble.notBefore } } : record);
+    await this.flush();
+  }
+
   /** Asks for others' changes first. */
   refresh() {
     this.#stale ??= 'poll';
@@ -101,7 +112,7 @@ export class Sender {
       ready();
       let answer = await this.#carryOut(method, path, body);
       if (answer.status === 412) {
-        this.#stale = 'mismatch';
+        this.#mismatch(answer.problem);
         while (await this.#step());
         if (insist) answer = await this.#carryOut(method, path, body);
       }
@@ -166,8 +177,10 @@ export class Sender {
   async #step(create = false) {
     const { fields } = this.#options;
     let record = await this.#shared.sync();
-    if (record.trouble && record.trouble.retryAt > Date.now()) {
-      this.#wakeAt(record.trouble.retryAt);
+    const { trouble } = record;
+    const othersSignIn = trouble?.status === 401 && !this.#signedOut;
+    if (trouble && trouble.retryAt > Date.now() && !othersSignIn) {
+      this.#wakeAt(trouble.retryAt);
       return false;
     }
     try {
@@ -195,7 +208,7 @@ export class Sender {
     }
     if (!problem || isPassing(answer)) throw new Unwilling(answer);
     const slug = slugOf(problem);
-    if (slug === 'version-mismatch') this.#stale = 'mismatch';
+    if (slug === 'version-mismatch') this.#mismatch(problem);
     else if (['idempotency-key-reused', 'already-exists', 'not-a-draft'].includes(slug)) this.#stale = 'refusal';
     await this.#shared.change((record) => {
       if (!this.#stale && [400, 413, 415, 422].includes(answer.status)) return refused(record, flight, problem, fields);
@@ -213,20 +226,27 @@ export class Sender {
     const { fields } = this.#options;
     const { base } = this.#shared.record;
     const theirs = await this.fetchTask(reason === 'poll' ? base.version : null);
-    if (theirs && reason === 'mismatch' && theirs.version <= base.version) {
-      throw new NoAnswer('an older version than the one just named');
+    if (theirs && reason === 'mismatch' && (theirs.version < this.#named || theirs.version === base.version)) {
+      throw new NoAnswer('another version than the one just named');
     }
-    const ancestor = theirs && theirs.version > base.version ? await this.#ancestor() : base;
-    await this.#shared.change((record) => theirs ? absorbed(calm(record), ancestor, theirs, fields) : calm(record));
+    const news = theirs && (reason !== 'poll' || theirs.version >= base.version) ? theirs : null;
+    const ancestor = news && news.version > base.version ? await this.#ancestor() : base;
+    await this.#shared.change((record) => news ? absorbed(calm(record), ancestor, news, fields) : calm(record));
     this.#stale = null;
     return true;
+  }
+
+  /** @param {import('./wire.js').Problem | null} problem */
+  #mismatch(problem) {
+    this.#stale = 'mismatch';
+    this.#named = problem?.current_version ?? 0;
   }
 
   /** What both sides started from: was it this device that made newer versions, its answers lost on the way? */
   async #ancestor() {
     const { record } = this.#shared;
     if (!record.open) return record.base;
-    const path = `/${this.#id}/history?after=${record.base.version}&limit=1000`;
+    const path = `/${this.#id}/history?after=${record.base.version}`;
     const answer = await this.#wire.call('GET', path, { timeout: this.#timeout() });
     if (!answer.ok) throw new Unwilling(answer);
     return withOwnWrites(record, answer.body.items);
@@ -280,6 +300,7 @@ export class Sender {
   async #fail(reason) {
     const answer = reason instanceof Unwilling ? reason.answer : null;
     const signedOut = reason instanceof SignedOut;
+    this.#signedOut = signedOut;
     if (answer?.problem && !isPassing(answer)) {
       const { problem } = answer;
       this.#stale = null;
@@ -292,7 +313,7 @@ export class Sender {
     const retryAt = signedOut ? Infinity : now + this.#delay(attempts, answer?.retryAfter);
     /** @type {import('./record.js').Trouble} */
     const trouble = {
-      kind: reason instanceof NoAnswer ? 'offline' : 'error',
+      kind: answer || signedOut ? 'error' : 'offline',
       status: signedOut ? 401 : answer?.status ?? 0,
       detail: answer?.problem?.detail ?? (/** @type {Error} */ (reason).message),
       attempts,
@@ -327,8 +348,8 @@ export class Sender {
   }
 }
 
-/** An answer that is neither yes nor a refusal that would stand. */
-export class Unwilling extends Error {
+/** An answer of another kind than the request needs. */
+export class Unwilling extends NoAnswer {
   /** @param {Answer} answer */
   constructor(answer) {
     super(answer.problem?.title ?? `status ${answer.status}`);
@@ -341,8 +362,8 @@ function calm(record) {
   return record.trouble ? { ...record, trouble: null } : record;
 }
 
-/** @param {Answer} answer */
-function isPassing({ status }) {
+/** Whether the same request may well succeed later. @param {Answer} answer */
+export function isPassing({ status }) {
   return status >= 500 || status === 429 || status === 408;
 }
 

@@ -69,6 +69,11 @@ export class SharedDraft {
     return done;
   }
 
+  /** Removes the record from this device. */
+  forget() {
+    return this.#outbox.remove(this.#key);
+  }
+
   close() {
     this.#channel?.close();
     this.#outbox.close();

@@ -46,8 +46,8 @@ export class Refusal extends Error {
   }
 }
 
-/** Browsers refuse to outlive the page with more than 64 KiB in flight. */
-const KEEPALIVE_BYTES = 60 * 1024;
+/** Browsers let no more than 64 KiB in flight outlive the page; two requests have to fit. */
+const KEEPALIVE_BYTES = 30 * 1024;
 /** A token that runs out this soon is renewed first. */
 const EXPIRY_MARGIN = 30_000;
 

@@ -6,16 +6,16 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from service.handlers import HANDLERS
 from service.openapi.document import OPERATIONS, document
 from service.problems import PROBLEMS
-from service.routes import ROUTES
 from tests.harness import Client
 
 Document = dict[str, Any]
 
 ROUTED = {
     (str(method), path.replace(":str}", "}"))
-    for handler in ROUTES
+    for handler in HANDLERS
     for path in handler.paths
     for method in handler.http_methods
 }

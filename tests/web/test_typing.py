@@ -43,11 +43,11 @@ def test_a_recording_typed_at_absurd_speed_arrives_to_the_character(
 
 
 def test_a_recording_typed_at_a_persons_speed_arrives_to_the_character(person: Person, traces: Path) -> None:
-    type_like_a_person(person, recorded(traces / RECORDINGS[1], limit=150))
+    type_like_a_person(person, recorded(traces / RECORDINGS[1], limit=100))
 
 
 def test_several_scripts_typed_at_a_persons_speed_arrive_to_the_character(person: Person) -> None:
-    type_like_a_person(person, invented(seed=1, count=150))
+    type_like_a_person(person, invented(seed=1, count=100))
 
 
 def type_like_a_person(person: Person, edits: list[Edit]) -> None:
