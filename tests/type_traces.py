@@ -88,7 +88,7 @@ def main() -> None:
             seconds, size = time.perf_counter() - start, stored_bytes(url) - before
             check_history(client, task_id, edits)
             publish(client, task_id)
-            console.print(
+            print(
                 f"{name}: {len(edits)} edits, {changed} events, {len(edits) / seconds:.0f} edits/s,"
                 f" {size / len(edits):.0f} bytes an edit, {len(texts(edits)[-1])} characters"
             )

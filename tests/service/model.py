@@ -350,7 +350,7 @@ def _merged(target: Any, change: Any) -> Any:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters, up to where a word ends."""
+    """At most `limit` characters, up to where a word ends, or within one that is longer than half of them."""
     found = re.match(rf"(?s).{{0,{limit}}}(?!\S)", text)
-    assert found
-    return found[0].rstrip()
+    whole_words = found[0].rstrip() if found else ""
+    return whole_words if len(text) <= limit or len(whole_words) + 1 >= limit // 2 else text[:limit].rstrip()
