@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from benchmarks.schemas import TaskPatch
 from benchmarks.typist import OVERTAKING, Request, Trace, Work, draft_ids, read_trace, that_change, write_list
 

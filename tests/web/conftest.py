@@ -12,6 +12,7 @@ from tests.harness import Server
 from tests.web.people import CHROMIUM_ARGUMENTS, Person
 from tests.web.proxy import Proxy, Treatment
 
+CALM: dict[str, object] = {"reduced_motion": "reduce"}
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -45,7 +46,7 @@ def new_person(chromium: Browser, server: Server) -> Iterator[Callable[..., Pers
     people: list[Person] = []
 
     def make(account: UUID | None = None, url: str | None = None, **context: object) -> Person:
-        person = Person(server, chromium.new_context(**context), account, url or server.url)  # type: ignore[arg-type]
+        person = Person(server, chromium.new_context(**{**CALM, **context}), account, url or server.url)  # type: ignore[arg-type]
         people.append(person)
         return person
 

@@ -1,11 +1,12 @@
 """Somebody at a browser with the compose page open."""
 
 import re
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from tests.harness import Client, Server
+from tests.harness import Client, Server, wait_until
 from tests.web.typing import Edit
 
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -74,6 +75,16 @@ def edit(page: Page, edits: list[Edit], field: str = "description") -> None:
 def says(page: Page, words: str | re.Pattern[str], seconds: float = 15) -> None:
     """Wait until the page says this about saving."""
     expect(page.locator("#save-words")).to_have_text(words, timeout=seconds * 1000)
+
+
+def eventually(page: Page, condition: Callable[[], object], what: str) -> None:
+    """Wait for something outside the page, and let the page's requests be answered meanwhile."""
+
+    def holds() -> object:
+        page.wait_for_timeout(20)
+        return condition()
+
+    wait_until(holds, what)
 
 
 def watch_words(page: Page) -> None:

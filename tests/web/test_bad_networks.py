@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.harness import wait_until
-from tests.web.people import Person, edit, says, told, watch_words
+from tests.web.people import Person, edit, eventually, says, told, watch_words
 from tests.web.proxy import Chaos, Proxy, Treatment, faithful, refusing, unreachable
 from tests.web.typing import Edit, invented, replayed, texts
 
@@ -254,7 +253,7 @@ def test_a_write_whose_answer_was_lost_for_days_is_known_as_ones_own(person: Per
 
     page.route("**/api/**", unheard)
     page.locator("#description").fill("alpha beta")
-    wait_until(lambda: lost or page.wait_for_timeout(20), "the first attempt")
+    eventually(page, lambda: lost, "the first attempt")
     page.locator("#description").fill("alpha gamma")
     says(page, "Saved")
     assert page.locator("#description").input_value() == "alpha gamma"
@@ -292,6 +291,5 @@ def test_nothing_stays_behind_on_the_device_once_all_is_acknowledged(person: Per
     task_id = person.client.new_draft()
     page = person.open(task_id)
     edit(page, [Edit(0, 0, "Delivered")])
-    assert says(page, "Saved") is None
-    page.wait_for_timeout(100)
-    assert unsent(page, str(person.account)) == []
+    says(page, "Saved")
+    eventually(page, lambda: not unsent(page, str(person.account)), "nothing is left")

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import Playwright, expect
 
-from tests.harness import Server, wait_until
-from tests.web.people import CHROMIUM_ARGUMENTS, Person, says
+from tests.harness import Server
+from tests.web.people import CHROMIUM_ARGUMENTS, Person, eventually, says
 
 
 def test_a_browser_killed_while_typing_offline_delivers_when_it_is_started_again(
@@ -30,14 +30,15 @@ def test_a_browser_killed_while_typing_offline_delivers_when_it_is_started_again
     page.locator("#description").press("End")
     page.keyboard.type("Typed in the dark, up to this very lett", delay=10)
     page.keyboard.type("er")
-    wait_until(lambda: not page.wait_for_timeout(50), "the last key was handled")
+    says(page, "Offline, kept on this device")
     kill(profile)
     person.client.close()
 
     person = start()
     page = person.open(other)
-    wait_until(
-        lambda: person.description(task_id).endswith("this very letter") or page.wait_for_timeout(50),
+    eventually(
+        page,
+        lambda: person.description(task_id).endswith("this very letter"),
         "the words arrived, though another draft is open",
     )
     page.evaluate("id => { location.hash = `#/${id}`; }", task_id)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.harness import wait_until
-from tests.web.people import Person, says
+from tests.web.people import Person, eventually, says
 from tests.web.typing import replayed
 
 TEXT = "The first line is mine.\n\nThe second line is yours.\n"
@@ -120,8 +119,9 @@ def conflict(new_person: Callable[..., Person]) -> tuple[Person, Page, Page, str
 def test_the_same_word_is_asked_about_and_ones_own_can_be_kept(new_person: Callable[..., Person]) -> None:
     person, one, other, task_id = conflict(new_person)
     other.locator("#title").fill("Saved meanwhile")
-    wait_until(
-        lambda: person.client.get(f"/api/v1/tasks/{task_id}").json()["title"] or other.wait_for_timeout(50),
+    eventually(
+        other,
+        lambda: person.client.get(f"/api/v1/tasks/{task_id}").json()["title"],
         "other fields are saved while the question stands",
     )
     other.get_by_role("button", name="Keep yours").click()

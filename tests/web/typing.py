@@ -63,8 +63,9 @@ def recorded(path: Path, limit: int | None = None) -> list[Edit]:
 
 
 def invented(seed: int, count: int) -> list[Edit]:
-    """Typing with corrections and jumps, in several scripts. No edit goes into the middle of what is one sign to the eye:
-    a keyboard cannot.
+    """Typing with corrections and jumps, in several scripts.
+
+    No edit goes into the middle of what is one sign to the eye: a keyboard cannot.
     """
     chance = random.Random(seed)
     edits: list[Edit] = []

@@ -1,0 +1,1 @@
+"""Palimpsest and its peers, measured side by side. Start with README.md."""
