@@ -6,7 +6,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from hashlib import sha256
 from os import urandom
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -21,6 +21,9 @@ from service.problems import Problem, body_of
 
 MAX_BODY = 256 * 1024
 """Bytes of a request's body."""
+
+MAX_DRAINED = 2 * 1024 * 1024
+"""Bytes that are read of a body that is refused for its size."""
 
 MAX_VERSION = 2**63 - 1
 """Above it no version and no position exists, nor does a bigint."""
@@ -79,21 +82,29 @@ class Call:
         """The whole body. Raises the problem `body-too-large`."""
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
-            raise Problem("body-too-large")
+            await self._refuse_size(0)
         message = await self.receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         body: bytes = message.get("body", b"")
-        while message.get("more_body"):
+        while message.get("more_body") and len(body) <= MAX_BODY:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
             body += message.get("body", b"")
-            if len(body) > MAX_BODY:
-                raise Problem("body-too-large")
         if len(body) > MAX_BODY:
-            raise Problem("body-too-large")
+            await self._refuse_size(len(body) if message.get("more_body") else MAX_DRAINED)
         return body
+
+    async def _refuse_size(self, received: int) -> NoReturn:
+        """Read on for a while: a client that is cut off while it sends never sees the answer."""
+        if b"expect" not in self.headers:
+            while received < MAX_DRAINED:
+                message = await self.receive()
+                received += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    break
+        raise Problem("body-too-large")
 
     async def json_body(self, *media_types: str, optional: bool = False) -> bytes:
         """The body where its media type is one of those named; b"" where there is none and it is optional."""

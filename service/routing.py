@@ -48,7 +48,8 @@ def response_of(reply: Reply) -> Response[bytes]:
 
 
 class RouteTable:
-    """Which methods each path has, read from the handlers; a path that Litestar would stretch is none."""
+    """Which methods each path has, read from the handlers. It takes no path that Litestar stretches to fit, such as
+    one with an empty segment; of a literal segment and a parameter in the same place, the literal one goes first."""
 
     def __init__(self, handlers: Sequence[HTTPRouteHandler]) -> None:
         methods: dict[str, set[str]] = {}
@@ -56,15 +57,22 @@ class RouteTable:
             for path in handler.paths:
                 methods.setdefault(path, set()).update(str(method) for method in handler.http_methods)
         self.methods = {path: frozenset(found) for path, found in methods.items()}
-        self._patterns = [
-            (re.compile(re.sub(r"\{[a-z_]+:str\}", "[^/]+", path)), found)
-            for path, found in self.methods.items()
-            if "{" in path
-        ]
+        self._patterns = [(self._pattern(path), found) for path, found in self.methods.items() if "{" in path]
+
+    def _pattern(self, path: str) -> re.Pattern[str]:
+        segments = path.split("/")
+        for place, segment in enumerate(segments):
+            if segment.startswith("{"):
+                before = path.split("/")[:place]
+                others = [other.split("/") for other in self.methods]
+                literal = {other[place] for other in others if other[:place] == before and len(other) > place}
+                taken = "|".join(re.escape(name) for name in literal if not name.startswith("{"))
+                segments[place] = f"(?!(?:{taken})(?:/|$))[^/]+" if taken else "[^/]+"
+        return re.compile("/".join(segments))
 
     def methods_of(self, path: str) -> frozenset[str] | None:
         """The methods of the route that a request's path belongs to, None where there is none."""
-        if "{" not in path and path in self.methods:
+        if path in self.methods and "{" not in path:
             return self.methods[path]
         return next((found for pattern, found in self._patterns if pattern.fullmatch(path)), None)
 

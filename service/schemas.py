@@ -4,15 +4,13 @@ msgspec stops at the first mistake; the slow way lists every one (contract secti
 same values. Wire structs are not events.
 """
 
-import json as stdlib_json
-import math
-import re
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 
 from domain.commands import requirements_violations
 from domain.errors import Invalid, Violation
@@ -25,12 +23,11 @@ from domain.task import (
     FIELDS,
     NAME_LIMIT,
     REFERENCE_LIMIT,
-    REQUIREMENTS_LEVELS,
     TITLE_LIMIT,
     TRANSCRIPT_LIMIT,
 )
 from service.call import MAX_VERSION
-from service.problems import Problem
+from service.lenient_json import READABLE_LEVELS, OutOfRange, read_any
 
 _Title = Annotated[str, Meta(max_length=TITLE_LIMIT)]
 _Description = Annotated[str, Meta(max_length=DESCRIPTION_LIMIT)]
@@ -101,10 +98,6 @@ class Shape(msgspec.Struct, frozen=True):
     nullable: bool = True
 
 
-class _OutOfRange:
-    """Stands for a number that no double can hold."""
-
-
 def _text(limit: int, minimum: int = 0) -> Check:
     def check(pointer: str, value: Json) -> list[Violation]:
         if not isinstance(value, str):
@@ -126,7 +119,7 @@ def _number(bounds: tuple[int, int]) -> Check:
 
     def check(pointer: str, value: Json) -> list[Violation]:
         message = f"From {low} to {high}."
-        if isinstance(value, _OutOfRange):
+        if isinstance(value, OutOfRange):
             return [Violation(pointer, "out_of_range", message, limit=high)]
         if isinstance(value, bool) or not isinstance(value, int | float):
             return [_wrong_type(pointer, "a number")]
@@ -148,7 +141,7 @@ def _uuid(pointer: str, value: Json) -> list[Violation]:
 
 
 def _version(pointer: str, value: Json) -> list[Violation]:
-    if isinstance(value, _OutOfRange | bool) or not isinstance(value, int):
+    if isinstance(value, OutOfRange | bool) or not isinstance(value, int):
         return [_wrong_type(pointer, "a whole number")]
     return []
 
@@ -156,8 +149,13 @@ def _version(pointer: str, value: Json) -> list[Violation]:
 def _requirements(pointer: str, value: Json) -> list[Violation]:
     if not isinstance(value, dict):
         return [_wrong_type(pointer, "an object")]
-    found = _strange_values(pointer, value)
-    return found or requirements_violations(value)
+    found = _strange_values(pointer, value) or requirements_violations(value)
+    return [replace(one, actual=None) if one.code == "too_deep" and _is_cut(one) else one for one in found]
+
+
+def _is_cut(violation: Violation) -> bool:
+    """Whether deeper levels were not counted."""
+    return violation.actual is not None and violation.actual >= READABLE_LEVELS - 1
 
 
 def _strange_values(pointer: str, value: Json) -> list[Violation]:
@@ -166,7 +164,7 @@ def _strange_values(pointer: str, value: Json) -> list[Violation]:
     left = [(pointer, value)]
     while left:
         where, item = left.pop()
-        if isinstance(item, _OutOfRange):
+        if isinstance(item, OutOfRange):
             found.append(Violation(where, "out_of_range", "The number is too large."))
         elif isinstance(item, str):
             found += _nul(where, item)
@@ -235,7 +233,7 @@ def split_fields(values: dict[str, Json]) -> dict[str, Json]:
 
 
 def _read_slowly(body: bytes, shape: Shape) -> dict[str, Json]:
-    values = _raw(body)
+    values = read_any(body)
     if not isinstance(values, dict):
         raise Invalid([_wrong_type("", "an object")])
     found = []
@@ -265,62 +263,6 @@ def _canonical(values: dict[str, Json]) -> dict[str, Json]:
         if isinstance(values.get(name), float):
             values[name] = canonical_number(values[name])
     return values
-
-
-def _raw(body: bytes) -> Json:
-    """The body as a JSON value of any shape."""
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.ValidationError:
-        return _raw_with_huge_numbers(body)
-    except RecursionError:
-        _refuse_depth(body)
-    except ValueError as error:
-        raise Problem("malformed-json", _json_mistake(error)) from None
-
-
-def _raw_with_huge_numbers(body: bytes) -> Json:
-    """The slowest way, for numbers that msgspec refuses to hold: they become `_OutOfRange`."""
-
-    def parse_float(text: str) -> Json:
-        value = float(text)
-        return value if math.isfinite(value) else _OutOfRange()
-
-    def parse_int(text: str) -> Json:
-        return int(text) if len(text) < 310 else _OutOfRange()
-
-    def refuse(text: str) -> NoReturn:
-        raise ValueError(text)
-
-    try:
-        text = body.decode()
-        value = stdlib_json.loads(text, parse_float=parse_float, parse_int=parse_int, parse_constant=refuse)
-        stdlib_json.dumps(value, default=str, ensure_ascii=False).encode()  # refuses unpaired surrogates
-    except RecursionError:
-        _refuse_depth(body)
-    except ValueError:
-        raise Problem("malformed-json") from None
-    return value
-
-
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
-
-
-def _refuse_depth(body: bytes) -> NoReturn:
-    """Too deep to be read at all: malformed where brackets are missing, otherwise an object that is too deep."""
-    bare = _STRINGS.sub(b"", body)
-    if bare.count(b"{") != bare.count(b"}") or bare.count(b"[") != bare.count(b"]"):
-        raise Problem("malformed-json")
-    if not bare.lstrip().startswith(b"{"):
-        raise Invalid([_wrong_type("", "an object")])
-    message = f"At most {REQUIREMENTS_LEVELS} levels of nesting."
-    raise Invalid([Violation("/requirements", "too_deep", message, limit=REQUIREMENTS_LEVELS)])
-
-
-def _json_mistake(error: ValueError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "The body is not UTF-8."
-    return f"The body is not JSON: {error}."
 
 
 def _unknown(name: str, pointer: str) -> Violation:
