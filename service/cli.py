@@ -22,6 +22,7 @@ from service.embedded import EmbeddedError, embedded_server, programs
 from service.logs import configure_logs
 from service.migrate import SchemaError, migrate
 from service.settings import VARIABLES, SettingError, Settings, read_settings
+from service.supervision import supervised
 from service.sweep import sweep
 
 DEVELOPMENT_TOKEN_SECONDS = 24 * 60 * 60
@@ -53,7 +54,8 @@ def _store(settings: Settings) -> Iterator[Settings]:
     if settings.database_url:
         yield settings
     else:
-        with embedded_server(settings.data_dir.resolve()) as url:
+        data_dir = settings.data_dir.resolve()
+        with embedded_server(data_dir) as url, supervised(data_dir):
             yield replace(settings, database_url=url)
 
 

@@ -3,13 +3,11 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import psycopg
 from msgspec.structs import replace
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from domain import json
 from domain.commands import Command
@@ -21,19 +19,17 @@ from service.call import Call
 from service.event_log import EventLog
 from service.feed import Feed
 from service.history import task_at_version
-from service.orders import IdempotencyKey, Order, Outcome, Repeated, StoreUnavailable
+from service.orders import IdempotencyKey, Order, Outcome, Overloaded, Repeated, StoreUnavailable
+from service.pool import ReadingPool
 from service.problems import Problem, problem_of
 from service.settings import Settings
-from service.store import CONNECTION, Store, configure
+from service.store import Store
 from service.writer import Writer
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], int]
 """Microseconds since 1970, UTC."""
-
-POOL_SIZE = 4
-"""Connections that a process keeps for reading."""
 
 
 def system_clock() -> int:
@@ -49,23 +45,14 @@ class Context:
         self.settings = settings
         self.clock = clock
         self.verifier: Verifier = verifier_of(settings)
-        self.pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            settings.database_url,
-            kwargs=CONNECTION,
-            min_size=1,
-            max_size=POOL_SIZE,
-            configure=configure,
-            timeout=1.5,
-            open=False,
-            check=None,
-        )
+        self.pool = ReadingPool(settings.database_url)
         self.store = Store(self.pool)
         self.event_log = EventLog(self.pool)
         self.feed = Feed(settings.database_url, self.event_log)
         self.writer = Writer(settings.database_url)
 
     async def start(self) -> None:
-        """Open the connections. Raises psycopg.OperationalError where there is no store."""
+        """Open the connections; where there is no store, whoever needs one is told so until there is."""
         await self.pool.open()
         await self.writer.start()
 
@@ -129,6 +116,8 @@ class Context:
         """The problem that answers an exception; of a version mismatch with what changed since."""
         if isinstance(error, VersionMismatch):
             return await self._mismatch(error)
+        if isinstance(error, TooManyRequests):
+            return problem_of(Overloaded("Too many requests are waiting for the store."))
         if isinstance(error, psycopg.OperationalError | PoolTimeout | OSError):
             log.warning("the store did not answer: %s", error)
             return problem_of(StoreUnavailable("The store does not answer."))

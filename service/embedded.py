@@ -24,14 +24,17 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -112,6 +115,43 @@ def embedded_server(data_dir: Path, *, start_timeout: float = 600) -> Iterator[s
         yield url
 
 
+def revive(data_dir: Path, *, start_timeout: float = 600) -> bool:
+    """Start the server again if it died, under the URL that it had; returns whether it did.
+
+    For those who are within `embedded_server`. Raises `EmbeddedError` where it does not start.
+    """
+    server = _Server(data_dir.resolve())
+    try:
+        with server.opened("postgres.alive") as alive:
+            if not _locked(alive):
+                return False
+        deadline = time.monotonic() + start_timeout
+        with server.mutex(deadline):
+            server.start_or_adopt(deadline)
+    except OSError as error:
+        raise EmbeddedError(f"the data directory {data_dir} cannot be used: {error}") from error
+    return True
+
+
+_opened: set[int] = set()
+_launching = RLock()
+
+
+@cache
+def _mind_forks() -> None:
+    """A forked child, such as a server process that `serve` replaces, keeps none of our locks, nor the pipe by which
+    `subprocess` learns that its program runs: another thread would wait for the child to end.
+    """
+
+    def forget() -> None:
+        for fd in _opened:
+            os.close(fd)
+        _opened.clear()
+        _launching.release()
+
+    os.register_at_fork(before=_launching.acquire, after_in_parent=_launching.release, after_in_child=forget)
+
+
 def _locked(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,9 +202,12 @@ class _Server:
                 os.fchown(fd, owner.st_uid, owner.st_gid)
         except FileExistsError:
             fd = os.open(path, flags)
+        _mind_forks()
+        _opened.add(fd)
         try:
             yield fd
         finally:
+            _opened.discard(fd)
             os.close(fd)
 
     @contextmanager
@@ -180,7 +223,8 @@ class _Server:
         """The URL, or nothing as long as the server does not answer; starts it where there is none."""
         with self.opened("postgres.alive") as alive:
             if _locked(alive):
-                self.launch(alive)
+                with _launching:
+                    self.launch(alive)
                 return ""
         pid_file = self.read_pid_file()
         if pid_file is None or not pid_file.ready:
@@ -220,7 +264,8 @@ class _Server:
         if stale is None:  # there is none, or a power failure cut it short
             for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
                 (self.pgdata / name).unlink(missing_ok=True)
-        buffers, socket_dir = SHARED_BUFFERS[self.launches], self.make_socket_dir(account)
+        buffers = SHARED_BUFFERS[self.launches]
+        socket_dir = self.kept_socket_dir(stale, account) or self.make_socket_dir(account)
         settings = SETTINGS | {"shared_buffers": buffers, "unix_socket_directories": str(socket_dir)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         postgres = [str(programs() / "postgres"), "-D", str(self.pgdata), *options]
@@ -280,6 +325,18 @@ class _Server:
         lines = self.log_lines()
         errors = [line for line in lines if re.search("FATAL:|PANIC:|ERROR:|error", line)]
         return " / ".join((errors or lines)[-3:])
+
+    def kept_socket_dir(self, stale: _PidFile | None, account: Account | None) -> Path | None:
+        """The directory of a server that died, so that those who used it find the next one; if nobody else's."""
+        if stale is None:
+            return None
+        try:
+            status = stale.socket_dir.lstat()
+        except OSError:
+            return None
+        owner = account.uid if account else os.geteuid()
+        private = stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o077
+        return stale.socket_dir if private else None
 
     def make_socket_dir(self, account: Account | None) -> Path:
         path = os.fsencode(self.pgdata / ".s.PGSQL.5432")

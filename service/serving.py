@@ -6,13 +6,16 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
+from typing_extensions import override
 
 from service.app import App, create_app
 from service.logs import configure_logs
@@ -26,9 +29,16 @@ GRACE = 10
 """Seconds that a process may take to finish what is in flight."""
 
 
+DEATHS = 30
+"""Server processes that may die within `DEATHS_WITHIN` before it is taken for a fault that a restart cannot mend."""
+
+DEATHS_WITHIN = 60.0
+"""Seconds, see `DEATHS`."""
+
+
 def run_server(settings: Settings) -> None:
     """Serve until a signal ends it. The processes read their settings from the environment."""
-    server = Server(
+    server = PatientServer(
         "service.serving:app_of_process",
         address=settings.host,
         port=settings.port,
@@ -80,3 +90,23 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(ORPHAN_CHECK)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class PatientServer(MPServer):
+    """The HTTP server; a process that dies is replaced, also one that dies soon after it was.
+
+    Granian's own rule ends the service when a process dies within seconds of its start, so that two kills in a row
+    would take all of it down.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deaths: deque[float] = deque(maxlen=DEATHS)
+
+    @override
+    def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:
+        super()._respawn_workers(workers, *args, **kwargs)
+        now = time.monotonic()
+        self._deaths.extend([now] * len(workers))
+        if len(self._deaths) < DEATHS or now - self._deaths[0] > DEATHS_WITHIN:
+            self.respawned_wrks.clear()

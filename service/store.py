@@ -9,7 +9,7 @@ from binascii import a2b_base64
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -20,13 +20,15 @@ from eventsourcing.utils import register_topic
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
 from domain.events import SCHEMA, UPCASTS, VOCABULARY, Actor, Cause, Json, Recorded, Upcast
 from domain.task import Task
 from projections.current_task import COLUMNS, Head, head_of, moment_of
 from service.orders import StoreUnavailable
+
+if TYPE_CHECKING:
+    from service.pool import ReadingPool
 
 PAGE = 1000
 """Events fetched at a time where a whole stream is read."""
@@ -251,7 +253,7 @@ async def read_head(connection: AsyncConnection[Any], task_id: UUID) -> Head | N
 class Store:
     """The queries of requests. One pool, opened and closed by the application."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: "ReadingPool") -> None:
         self._pool = pool
 
     async def head(self, task_id: UUID) -> Head | None:
@@ -346,7 +348,7 @@ class Store:
 
     async def overdue(self, now: int, limit: int = 500) -> list[UUID]:
         """Drafts whose life is over at the time `now` and not recorded as expired; empty when there are no more."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection(silence=None) as connection:
             # Most that come up have been changed since: they are looked at again when their new life ends.
             await connection.execute(
                 "UPDATE current_task SET sweep_at = expires_at WHERE sweep_at <= %s AND expires_at > %s",
@@ -360,7 +362,7 @@ class Store:
 
     async def forget_keys(self, hours: int) -> None:
         """Remove idempotency keys that are older than `hours`."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection(silence=None) as connection:
             await connection.execute(
                 "DELETE FROM idempotency_key WHERE created_at < now() - %s * interval '1 hour'", (hours,)
             )

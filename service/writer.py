@@ -74,8 +74,7 @@ class Writer:
         self.conflicts = 0
 
     async def start(self) -> None:
-        """Connect and begin to work. Raises psycopg.OperationalError where there is no store."""
-        await self._connected()
+        """Begin to work; a store that is not there yet is waited for as one that went away is."""
         self._task = asyncio.create_task(self._work(), name="writer")
         self._watch()
 

@@ -1,9 +1,11 @@
 """The embedded PostgreSQL, started and stopped for real, also when those who use it are killed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,8 @@ import psycopg
 import pytest
 
 from service.embedded import EmbeddedError, embedded_server, programs
+from service.supervision import supervised
+from tests.harness import wait_until
 
 psutil = pytest.importorskip("psutil", reason="psutil, which the embedded server's wheel depends on, is missing")
 
@@ -75,6 +79,14 @@ def write(url: str, word: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS word (word text)")
         connection.execute("INSERT INTO word VALUES (%s)", [word])
+
+
+def answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def read(url: str) -> list[str]:
@@ -162,6 +174,30 @@ def test_after_the_server_was_killed_what_was_committed_is_there(tmp_path: Path)
         os.kill(postmaster(tmp_path), signal.SIGKILL)
         with embedded_server(tmp_path) as url_after:
             assert read(url_after) == ["before"]
+    assert not postgres_processes(tmp_path)
+
+
+@pytest.mark.parametrize("length", ["short", "long" * 30])
+def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(tmp_path: Path, length: str) -> None:
+    with embedded_server(tmp_path / length) as url, supervised(tmp_path / length):
+        for word in ("a", "b", "c"):
+            write(url, word)
+            died = postmaster(tmp_path / length)
+            os.kill(died, signal.SIGKILL)
+            wait_until(lambda died=died: answers(url) and postmaster(tmp_path / length) != died, "it is back")
+        assert read(url) == ["a", "b", "c"]
+    assert not postgres_processes(tmp_path / length)
+
+
+def test_a_fork_while_it_is_started_again_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    with ExitStack() as forks, embedded_server(tmp_path) as url, supervised(tmp_path):
+        died = postmaster(tmp_path)
+        os.kill(died, signal.SIGKILL)
+        while not answers(url):
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+            child.start()
+            forks.callback(child.kill)
+            time.sleep(0.02)
     assert not postgres_processes(tmp_path)
 
 

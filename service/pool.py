@@ -1,0 +1,89 @@
+"""The connections for reading: each process's pool, which neither hangs nor hands out what an outage left behind."""
+
+import asyncio
+import logging
+import os
+import select
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg_pool import AsyncConnectionPool
+from typing_extensions import override
+
+from service.store import CONNECTION, configure
+
+log = logging.getLogger(__name__)
+
+POOL_SIZE = 4
+"""Connections that a process keeps for reading."""
+
+MAX_WAITING = 256
+"""Requests that may wait for one of them; further ones are shed."""
+
+PATIENCE = 1.4
+"""Seconds that a request waits for a connection."""
+
+SILENCE = 1.8
+"""Seconds in which a request that reads has its connection and its answer, or is told that there is none."""
+
+
+class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
+    """A pool whose connections are hung up on where the server keeps silent.
+
+    A server that is stopped but not gone answers nothing, and no timeout of its own fires. Cancelling would wait for
+    it too; a closed socket does not.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__(
+            database_url,
+            kwargs=CONNECTION,
+            min_size=1,
+            max_size=POOL_SIZE,
+            max_waiting=MAX_WAITING,
+            configure=configure,
+            check=self._check_quickly,
+            timeout=PATIENCE,
+            # Then the next request tries again, at once; a longer one would back off for longer than an outage lasts.
+            reconnect_timeout=PATIENCE,
+            open=False,
+        )
+
+    @override
+    @asynccontextmanager
+    async def connection(
+        self, timeout: float | None = None, *, silence: float | None = SILENCE
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for at most `silence` seconds from now, waiting included; None is for long work."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        async with super().connection(timeout) as connection:
+            if silence is None:
+                yield connection
+                return
+            timer = loop.call_at(since + silence, _hang_up, connection)
+            try:
+                yield connection
+            finally:
+                timer.cancel()
+
+    async def _check_quickly(self, connection: AsyncConnection[Any]) -> None:
+        """Find out what the server said while nobody asked, most likely that it was going; without a round trip."""
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if connection.closed or poll.poll(0):
+            # So were the others: one look at them all, so that no request has to find out one by one.
+            await self.check()
+            await self.check_connection(connection)
+
+
+def _hang_up(connection: AsyncConnection[Any]) -> None:
+    if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
+        log.warning("the store kept silent for %s s, hanging up", SILENCE)
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
