@@ -1,0 +1,206 @@
+"""`palimpsest replay`: a draft played in the terminal as it was typed, or printed as it stood."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+import click
+import msgspec
+from eventsourcing.persistence import StoredEvent
+from psycopg import errors
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from domain.events import DraftFieldChanged, Recorded, TranscriptChanged
+from domain.task import MICROSECONDS, Task, evolve
+from projections.current_task import parse_rfc3339, rfc3339, view_of
+from projections.history import data_of, envelope
+from service.commands.running import fail, reporting, running_store
+from service.log_reading import one_task, open_reading_connection
+from service.proof import UNREADABLE, LogRow
+from service.settings import read_settings
+from service.store import EventMapper
+
+LONGEST_PAUSE = 2.0
+"""Seconds that a pause of the writer is played at most, at speed 1."""
+
+FRAMES = 30
+"""Pictures a second."""
+
+_mapper = EventMapper()
+
+# A draft may hold what would move the cursor or change the terminal's title.
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | dict.fromkeys(range(127, 160), "�")
+
+
+class Moment(NamedTuple):
+    """An event, where it is stored, and the task after it."""
+
+    position: int
+    digest: bytes
+    event: Recorded
+    task: Task
+
+
+@click.command()
+@click.argument("task", type=click.UUID)
+@click.option("--version", type=int, help="Print the task as it stood at this version.")
+@click.option("--at", help="Print the task as it stood at this time (RFC 3339).")
+@click.option("--speed", type=click.FloatRange(0, min_open=True), default=1.0, help="Times as fast as it was typed.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The task as JSON; without version and time, each event on a line."
+)
+@reporting
+def replay(task: UUID, version: int | None, at: str | None, speed: float, as_json: bool) -> None:
+    """Play the draft as it was typed, or print it as it stood at a version or a time.
+
+    Where the output is no terminal, each event is a line.
+    """
+    if version is not None and at is not None:
+        fail("give --version or --at, not both")
+    moment = _parsed(at) if at is not None else None
+    moments = _moments(task)
+    if version is not None:
+        found = next((one for one in moments if one.task.version == version), None)
+        _print_task(found or fail(f"the task has no version {version}"), as_json, None)
+    elif moment is not None:
+        before = [one for one in moments if one.event.occurred_at <= moment]
+        _print_task(before[-1] if before else fail("the task did not exist at that time"), as_json, moment)
+    elif as_json or not sys.stdout.isatty():
+        _print_events(moments, as_json)
+    else:
+        _play(moments, speed)
+
+
+def _parsed(at: str) -> int:
+    try:
+        return parse_rfc3339(at)
+    except (ValueError, OverflowError):
+        fail("--at must be an RFC 3339 date-time with an offset")
+
+
+def _moments(task_id: UUID) -> list[Moment]:
+    with running_store(read_settings(os.environ)) as ready:
+        assert ready.database_url is not None
+        with open_reading_connection(ready.database_url) as connection:
+            try:
+                rows = [row for _, _, rows in one_task(connection, task_id) for row in rows]
+            except errors.UndefinedTable:
+                fail("the store has no log yet")
+    if not rows:
+        fail(f"there is no task {task_id}")
+    return list(_evolved(task_id, rows))
+
+
+def _evolved(task_id: UUID, rows: list[LogRow]) -> Iterator[Moment]:
+    task: Task | None = None
+    for row in rows:
+        try:
+            event = _mapper.to_domain_event(StoredEvent(task_id, row.version, row.topic, row.state))
+            task = evolve(task, event)
+        except UNREADABLE:
+            fail(f"the event at version {row.version} cannot be replayed; see palimpsest verify {task_id}")
+        yield Moment(row.position, row.digest, event, task)
+
+
+def _print_task(moment: Moment, as_json: bool, now: int | None) -> None:
+    view = view_of(moment.task, moment.event.occurred_at if now is None else now)
+    if as_json:
+        click.echo(msgspec.json.encode(view))
+        return
+    for name in view.__struct_fields__:
+        if name != "description":
+            value = getattr(view, name)
+            shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            click.echo(f"{name + ':':16} {visible(shown)}".rstrip())
+    click.echo(f"{'version:':16} {moment.task.version}")
+    click.echo(f"\n{visible(view.description)}")
+
+
+def _print_events(moments: Iterable[Moment], as_json: bool) -> None:
+    for moment in moments:
+        event = moment.event
+        if as_json:
+            click.echo(msgspec.json.encode(envelope(moment.position, event, moment.digest)))
+        else:
+            click.echo(visible(_headline(event) + "  " + _told(event), lines=False))
+
+
+def _headline(event: Recorded) -> str:
+    return (
+        f"{event.originator_version:>6}  {rfc3339(event.occurred_at)}  {event.actor}  "
+        f"{type(event.data).__name__} ({event.cause})"
+    )
+
+
+def _told(event: Recorded) -> str:
+    return msgspec.json.encode(data_of(event.data)).decode()
+
+
+def _play(moments: list[Moment], speed: float) -> None:
+    console = Console()
+    try:
+        with Live(console=console, refresh_per_second=FRAMES, vertical_overflow="crop") as live:
+            shown_at = time.monotonic()
+            for moment, pause in zip(moments, _pauses(moments), strict=True):
+                # The clock is kept, not summed up in sleeps, so that a fast film skips pictures and not time.
+                shown_at += pause / speed
+                if (wait := shown_at - time.monotonic()) > 0:
+                    time.sleep(wait)
+                live.update(_picture(moment, moments[-1].task.version))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _pauses(moments: list[Moment]) -> Iterator[float]:
+    """Seconds before each event."""
+    before = moments[0].event.occurred_at
+    for moment in moments:
+        yield min((moment.event.occurred_at - before) / MICROSECONDS, LONGEST_PAUSE)
+        before = moment.event.occurred_at
+
+
+def _picture(moment: Moment, last: int) -> Group:
+    task = moment.task
+    title = f"{visible(task.title, lines=False) or 'untitled'}  {task.version}/{last}"
+    rest = "   ".join(
+        f"{name}: {value}"
+        for name, value in (
+            ("status", task.status),
+            ("category", task.category),
+            ("task_type", task.task_type),
+            ("budget_usd", task.budget_usd or ""),
+            ("attachments", len(task.attachments) or ""),
+        )
+        if value != ""
+    )
+    return Group(
+        Panel(_typed(moment), title=Text(title), title_align="left"),
+        Text(visible(rest, lines=False)),
+        Text(visible(_headline(moment.event), lines=False), style="dim"),
+    )
+
+
+def _typed(moment: Moment) -> Text:
+    """The description, or the transcript while that is changed, with what was just typed marked."""
+    data = moment.event.data
+    text, edit = moment.task.description, None
+    if isinstance(data, TranscriptChanged):
+        text, edit = moment.task.transcript, data.edit
+    elif isinstance(data, DraftFieldChanged) and data.field == "description":
+        edit = data.edit
+    shown = Text(visible(text))
+    if edit:
+        shown.stylize("reverse", edit.at, edit.at + len(edit.insert))
+    return shown
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    """The text with control characters made visible, one for one; line ends only where they are wanted."""
+    shown = text.translate(_VISIBLE)
+    return shown if lines else shown.replace("\n", "\u240a").replace("\t", "\u2409")
