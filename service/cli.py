@@ -4,65 +4,26 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 import click
-import psycopg
-from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
 from service.auth import SCOPES, mint, verifier_of
+from service.commands.checkpoint import checkpoint
+from service.commands.running import fail as _fail
+from service.commands.running import migrated_store as _migrated_store
+from service.commands.running import reporting as _reporting
+from service.commands.running import running_store as _store
+from service.commands.verify import verify
 from service.context import Context
-from service.embedded import EmbeddedError, embedded_server, programs
+from service.embedded import programs
 from service.logs import configure_logs
-from service.migrate import SchemaError, migrate
-from service.settings import VARIABLES, SettingError, Settings, read_settings
+from service.settings import VARIABLES, Settings, read_settings
 from service.sweep import sweep
 
 DEVELOPMENT_TOKEN_SECONDS = 24 * 60 * 60
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"palimpsest: {message}", err=True)
-    sys.exit(2)
-
-
-def _reporting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a person can mend is told in one line, without a traceback."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except (SettingError, EmbeddedError, SchemaError) as error:
-            _fail(str(error))
-        except psycopg.OperationalError as error:
-            _fail(f"PALIMPSEST_DATABASE_URL: the server does not let us in: {str(error).strip().splitlines()[-1]}")
-
-    return run
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Settings]:
-    """The settings with the URL of a running store, the embedded one where none is given."""
-    if settings.database_url:
-        yield settings
-    else:
-        with embedded_server(settings.data_dir.resolve()) as url:
-            yield replace(settings, database_url=url)
-
-
-@contextmanager
-def _migrated_store(settings: Settings) -> Iterator[Settings]:
-    with _store(settings) as ready:
-        assert ready.database_url is not None
-        migrate(ready.database_url)
-        yield ready
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -164,3 +125,7 @@ def sql(arguments: tuple[str, ...]) -> None:
         psql = programs() / "psql"
         assert ready.database_url is not None
         sys.exit(subprocess.run([str(psql), ready.database_url, *arguments], check=False).returncode)
+
+
+for _command in (verify, checkpoint):
+    main.add_command(_command)

@@ -45,6 +45,21 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def run_palimpsest(directory: Path, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of palimpsest on a database, run in the directory."""
+    ours = {"PALIMPSEST_DATABASE_URL": database, "PALIMPSEST_DATA_DIR": str(directory / "data")}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PALIMPSEST_")}
+    return subprocess.run(
+        [PALIMPSEST, *arguments],
+        env={**others, **ours},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE * 4,
+        check=False,
+    )
+
+
 class Client(httpx.Client):
     """A user of a service."""
 

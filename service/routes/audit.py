@@ -1,17 +1,22 @@
 """What the past of a task tells: the difference between two versions, who typed what, and whether it is whole."""
 
 import asyncio
+from uuid import UUID
 
 import msgspec
 
+from domain.errors import TaskNotFound
 from projections.blame import Blame, BlamedSegment
 from projections.diff import FieldDifference, diff
 from service.call import Call, Reply, json_reply, parse_uuid
 from service.context import Context
 from service.history import recorded, tasks_at_versions
+from service.log_reading import UNREADABLE_VALUE
 from service.problems import Problem
+from service.proof import Finding
 from service.routes.drafts import TASK
 from service.routing import route
+from service.verification import verdict_of
 
 
 class Difference(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
@@ -26,6 +31,15 @@ class BlamedText(msgspec.Struct, frozen=True):
     """Who typed what of today's description."""
 
     segments: list[BlamedSegment]
+
+
+class TaskVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether a task is whole: how many events the log has of it, the digest of the last one, what is wrong."""
+
+    ok: bool
+    events: int
+    head: str | None
+    problem: Finding | None = None
 
 
 @route("GET", TASK + "/diff")
@@ -56,4 +70,32 @@ async def read_blame(context: Context, call: Call, task_id: str) -> Reply:
     return json_reply(BlamedText(view.segments()))
 
 
-ROUTES = [read_diff, read_blame]
+@route("GET", TASK + "/verify")
+async def verify(context: Context, call: Call, task_id: str) -> Reply:
+    """Whether the task's chain, its replay and the view agree."""
+    task = parse_uuid(task_id, "task_id")
+    await _require_known(context, call, task)
+    found = await verdict_of(context.pool, task)
+    return json_reply(TaskVerdict(found.ok, found.events, found.head, found.problem))
+
+
+async def _require_known(context: Context, call: Call, task_id: UUID) -> None:
+    """As `readable`, and also for a task whose row is lost or spoilt, by the first event of the log."""
+    try:
+        await context.readable(call, task_id)
+    except (TaskNotFound, *UNREADABLE_VALUE):
+        owner = await _recorded_owner(context, task_id)
+        if owner is None or owner != call.asker.id:
+            if owner is None or "audit" not in call.asker.scopes:
+                raise TaskNotFound from None
+            context.log_audit_read(call, task_id=task_id)
+
+
+async def _recorded_owner(context: Context, task_id: UUID) -> UUID | None:
+    async for page in context.store.events(task_id, limit=1):
+        actor = recorded(page[0]).actor
+        return actor if isinstance(actor, UUID) else None
+    return None
+
+
+ROUTES = [read_diff, read_blame, verify]
