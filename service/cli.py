@@ -12,6 +12,7 @@ from rich.table import Table
 
 from service.auth import SCOPES, mint, verifier_of
 from service.commands.checkpoint import checkpoint
+from service.commands.events import export, project, rebuild
 from service.commands.running import fail as _fail
 from service.commands.running import migrated_store as _migrated_store
 from service.commands.running import reporting as _reporting
@@ -127,5 +128,5 @@ def sql(arguments: tuple[str, ...]) -> None:
         sys.exit(subprocess.run([str(psql), ready.database_url, *arguments], check=False).returncode)
 
 
-for _command in (verify, checkpoint):
+for _command in (verify, checkpoint, project, rebuild, export):
     main.add_command(_command)

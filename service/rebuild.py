@@ -15,18 +15,24 @@ from service.views import View
 
 _REBUILD_LOCK = 7018115367
 
-Progress = Callable[[int, int], None]
-"""Told the position reached and the head to reach."""
+Progress = Callable[[int], None]
+"""Told how many positions have been passed since."""
 
 
 class RebuildRunning(Exception):
     """Another rebuild is under way."""
 
 
-def rebuild(database_url: str, view: View, progress: Progress = lambda position, head: None, batch: int = BATCH) -> int:
+def rebuild(
+    database_url: str,
+    view: View,
+    began: Callable[[int], Progress] = lambda head: lambda steps: None,
+    batch: int = BATCH,
+) -> int:
     """Make the view anew from the log; returns the position that it was at when it took its place.
 
-    Raises `RebuildRunning`, and whatever `view.apply` raises.
+    `began` is told the head, and gives what is told of each step. Raises `RebuildRunning`, and whatever
+    `view.apply` raises.
     """
     with connect(database_url) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REBUILD_LOCK,)).fetchone()
@@ -37,15 +43,13 @@ def rebuild(database_url: str, view: View, progress: Progress = lambda position,
         _clear(connection, old)
         _make_like(connection, view.name, beside)
         batches = Batches(connection, batch)
+        progress = began(head_of_log(connection))
         position = 0
-        while head_of_log(connection) - position > batch:
-            count = advance(connection, view, beside, batches)
-            position = _position(connection, beside)
-            progress(position, head_of_log(connection))
-            if not count:
-                break
-        position = _take_place(connection, view, beside, old, batches)
-        progress(position, position)
+        while head_of_log(connection) - position > batch and advance(connection, view, beside, batches):
+            before, position = position, _position(connection, beside)
+            progress(position - before)
+        before, position = position, _take_place(connection, view, beside, old, batches)
+        progress(position - before)
         _clear(connection, old)
         return position
 
