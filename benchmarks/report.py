@@ -190,9 +190,13 @@ def rate_table(cells: Cells) -> Table:
             rate = figure(values(cells, "rate", **here).values())
             if rate is None:
                 continue
-            took = [figure(values(cells, what, **here).values()) for what in ("p50_ms", "p90_ms", "p99_ms", "max_ms")]
-            tool = figure(values(cells, "tool_cores", **here).values())
-            columns = [each.text(milliseconds) for each in took if each] + [times(tool.median) if tool else ""]
-            table.add_row(contender, str(connections), rate.text(whole), *columns)
+            p99 = figure(values(cells, "p99_ms", **here).values())
+            assert p99
+            p50, p90, longest, tool = (
+                statistics.median(values(cells, what, **here).values())
+                for what in ("p50_ms", "p90_ms", "max_ms", "tool_cores")
+            )
+            between = [milliseconds(p50), milliseconds(p90), p99.text(milliseconds), milliseconds(longest)]
+            table.add_row(contender, str(connections), rate.text(whole), *between, times(tool))
         table.add_section()
     return table

@@ -111,7 +111,8 @@ def age(product: Product, directory: Path, versions: int, *, drafts: int, rounds
     cells = []
     for number in range(rounds):
         young = of_age(product, directory, f"young-{number}", 10, drafts)
-        for name, target in (("young", young), ("old", old)):
+        turns = [("young", young), ("old", old)]
+        for name, target in turns if number % 2 == 0 else reversed(turns):
             measured = measure(target, CONNECTIONS, seconds)
             after = statistics.mean(product.version(draft) for draft in draft_ids(8, target.name))
             cells.append({"drafts": name, "round": number, "mean_version_after": after, **asdict(measured)})

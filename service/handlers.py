@@ -1,6 +1,6 @@
 """The handlers of the service, all in one list."""
 
-from service.routes import audit, drafts, event_stream, events, health, openapi, pages, problem_pages, tasks
+from service.routes import audit, drafts, event_stream, events, health, openapi, pages, problem_pages, statistics, tasks
 
 HANDLERS = [
     *drafts.ROUTES,
@@ -8,6 +8,7 @@ HANDLERS = [
     *audit.ROUTES,
     *events.ROUTES,
     *event_stream.ROUTES,
+    *statistics.ROUTES,
     *health.ROUTES,
     *problem_pages.ROUTES,
     *pages.ROUTES,

@@ -70,9 +70,13 @@ class Projector:
 
     def stop(self) -> None:
         """Finish the batch at hand and follow no more."""
-        self._stopping.set()
+        self.end()
         if self._thread:
             self._thread.join()
+
+    def end(self) -> None:
+        """Let `run` return once the batch at hand is finished."""
+        self._stopping.set()
 
     def run(self) -> None:
         """Follow until stopped, in this thread; a lost store is waited for."""

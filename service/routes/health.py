@@ -2,6 +2,7 @@
 
 from service.call import Call, Reply, json_reply
 from service.context import Context
+from service.lag import read_lags
 from service.routing import route
 
 
@@ -13,9 +14,9 @@ async def live(context: Context, call: Call) -> Reply:
 
 @route("GET", "/health/ready")
 async def ready(context: Context, call: Call) -> Reply:
-    """The store can be written: 503 otherwise."""
+    """The store can be written: 503 otherwise. `views` tells how far those that follow the log are behind."""
     await context.store.require_writable()
-    return json_reply({"status": "ready"})
+    return json_reply({"status": "ready", "views": await read_lags(context.pool)})
 
 
 ROUTES = [live, ready]
