@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from service.app import ROUTES
+from service.handlers import HANDLERS
 from service.problems import PROBLEMS
 from service.routing import RouteTable
 from tests.harness import Client, Server
 
 METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
-TABLE = RouteTable(ROUTES).methods
+TABLE = RouteTable(HANDLERS).methods
 PATHS = sorted(TABLE)
 
 
