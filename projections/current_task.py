@@ -26,54 +26,36 @@ class Head(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-class Row(msgspec.Struct):
-    """A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970.
+Row = dict[str, Any]
+"""A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970.
 
-    In the row of a change, a large value that did not change is None.
-    """
+The row of a change holds what changed, and always `ALWAYS`.
+"""
 
-    id: UUID
-    user_id: UUID
-    title: str
-    description: str | None
-    category: str
-    task_type: str
-    requirements: dict[str, Json] | None
-    budget_usd: int | float
-    compute_budget: int | float | None
-    status: str
-    experimentation: int | float
-    created_at: int
-    expires_at: int
-    attachments: tuple[str, ...]
-    brand_kit_id: UUID | None
-    prototype_tier: int | None
-    transcript: str | None
-    ttl_seconds: int
-    version: int
-    updated_at: int
-    digest: str
+NAMES = (*Task.__struct_fields__, "digest")
 
+ALWAYS = ("id", "compute_budget", "brand_kit_id", "prototype_tier")
+"""The key, and what may change to null, which absence could not be told from."""
 
 COLUMNS = ", ".join(
     f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in ("created_at", "expires_at", "updated_at") else name
-    for name in Row.__struct_fields__
+    for name in NAMES
 )
 """The columns to select for `head_of`, times in microseconds since 1970."""
 
 
 def row_of(head: Head, base: Head | None = None) -> Row:
     """The row that stands for `head`, as a change of the row of `base` where that is given."""
-    task = head.task
-    row = Row(*msgspec.structs.astuple(task), head.digest.hex())  # type: ignore[call-arg]
-    if base:
+    values = msgspec.structs.astuple(head.task)
+    if base is None:
+        row: Row = dict(zip(NAMES, values, strict=False))
+    else:
         # A value that no event touched is the very same object.
-        if task.description is base.task.description:
-            row.description = None
-        if task.transcript is base.task.transcript:
-            row.transcript = None
-        if task.requirements is base.task.requirements:
-            row.requirements = None
+        olds = msgspec.structs.astuple(base.task)
+        row = {name: value for name, value, old in zip(NAMES, values, olds, strict=False) if value is not old}
+        for name in ALWAYS:
+            row[name] = getattr(head.task, name)
+    row["digest"] = head.digest.hex()
     return row
 
 

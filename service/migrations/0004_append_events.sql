@@ -7,8 +7,8 @@
 --
 -- task_ids, expected: the tasks of the batch and the versions on which their events build (0: none yet).
 -- events: [{task, version, topic, state, digest}] in the order to be recorded.
--- created, changed: rows of current_task, new ones and others, times in microseconds since 1970. In a changed row a
--- null description, requirements or transcript stands for what is there: a long text is not written again.
+-- created, changed: rows of current_task, new ones and others, times in microseconds since 1970. A changed row holds
+-- the key, what changed, and what can be null: a long text is neither sent nor written again.
 -- keys: [{user_id, key, request_hash, task_id, version, status}].
 -- Any of the JSON arguments may be null.
 CREATE FUNCTION append_events(
@@ -43,25 +43,27 @@ BEGIN
 
     IF changed IS NOT NULL THEN
         UPDATE current_task SET
-            title = v.title,
+            title = coalesce(v.title, current_task.title),
             description = coalesce(v.description, current_task.description),
-            category = v.category,
-            task_type = v.task_type,
+            category = coalesce(v.category, current_task.category),
+            task_type = coalesce(v.task_type, current_task.task_type),
             requirements = coalesce(v.requirements, current_task.requirements),
-            budget_usd = v.budget_usd,
+            budget_usd = coalesce(v.budget_usd, current_task.budget_usd),
             compute_budget = v.compute_budget,
-            status = v.status,
-            experimentation = v.experimentation,
-            expires_at = timestamptz 'epoch' + v.expires_at * interval '1 microsecond',
-            attachments = v.attachments,
+            status = coalesce(v.status, current_task.status),
+            experimentation = coalesce(v.experimentation, current_task.experimentation),
+            expires_at = coalesce(
+                timestamptz 'epoch' + v.expires_at * interval '1 microsecond', current_task.expires_at
+            ),
+            attachments = coalesce(v.attachments, current_task.attachments),
             brand_kit_id = v.brand_kit_id,
             prototype_tier = v.prototype_tier,
             transcript = coalesce(v.transcript, current_task.transcript),
-            ttl_seconds = v.ttl_seconds,
+            ttl_seconds = coalesce(v.ttl_seconds, current_task.ttl_seconds),
             version = v.version,
             updated_at = timestamptz 'epoch' + v.updated_at * interval '1 microsecond',
             digest = decode(v.digest, 'hex'),
-            sweep_at = CASE WHEN v.status = 'draft' THEN coalesce(
+            sweep_at = CASE WHEN coalesce(v.status, current_task.status) = 'draft' THEN coalesce(
                 current_task.sweep_at, timestamptz 'epoch' + v.expires_at * interval '1 microsecond'
             ) END
         FROM json_to_recordset(changed) AS v (
