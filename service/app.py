@@ -3,7 +3,6 @@
 The autosave skips the framework: its path goes straight to the route's function. All else is Litestar's.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from service.context import Clock, Context, system_clock
 from service.handlers import HANDLERS
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
-from service.projector import Projector
 from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
 from service.routes import drafts
 from service.routing import RouteTable, allow_header, answered, response_of
@@ -42,7 +40,6 @@ class App:
         self.context = Context(settings, clock)
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
-        self.projector = Projector(settings.database_url)
         self._table = RouteTable(HANDLERS)
         self._litestar = Litestar(
             route_handlers=HANDLERS,
@@ -59,11 +56,9 @@ class App:
         await self.context.start()
         on_termination(self.context.feed.close)
         self._sweep.start()
-        self.projector.start()
 
     async def _stop(self) -> None:
         await self._sweep.stop()
-        await asyncio.to_thread(self.projector.stop)
         await self.context.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,13 +3,11 @@
 import errno
 import gc
 import os
-import signal
 import socket
 import time
 from collections import deque
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -18,12 +16,11 @@ from granian.server.mp import MPServer
 from typing_extensions import override
 
 from service.app import App, create_app
+from service.following import followed
 from service.logs import configure_logs
+from service.orphans import end_with_parent
 from service.seats import shared_directory, take_seat
 from service.settings import SettingError, Settings, read_settings
-
-ORPHAN_CHECK = 0.5
-"""Seconds between two looks whether the parent process still lives."""
 
 GRACE = 10
 """Seconds that a process may take to finish what is in flight."""
@@ -53,7 +50,7 @@ def run_server(settings: Settings) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=GRACE,
     )
-    with shared_directory() as shared:
+    with shared_directory() as shared, followed(settings):
         server.serve(target_loader=partial(app_of_process, shared), wrap_loader=False)
 
 
@@ -76,20 +73,13 @@ def app_of_process(shared: Path) -> App:
     """The application of one server process, configured by the environment, with its seat in the shared directory."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
-    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     app = create_app(settings, seat=take_seat(shared, settings.workers))
     # What was built so far lives as long as the process: no collection need ever look at it again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     return app
-
-
-def _end_with_parent(parent: int) -> None:
-    """Leave when the process that started this one is gone, so that nothing holds the port any more."""
-    while os.getppid() == parent:
-        time.sleep(ORPHAN_CHECK)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class PatientServer(MPServer):
