@@ -34,8 +34,8 @@ The row of a change holds what changed, and always `ALWAYS`.
 
 NAMES = (*Task.__struct_fields__, "digest")
 
-ALWAYS = ("id", "compute_budget", "brand_kit_id", "prototype_tier")
-"""The key, and what may change to null, which absence could not be told from."""
+ALWAYS = ("id", "version", "updated_at", "expires_at", "compute_budget", "brand_kit_id", "prototype_tier")
+"""The key, what belongs to every change, and what may change to null, which absence could not be told from."""
 
 COLUMNS = ", ".join(
     f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in ("created_at", "expires_at", "updated_at") else name

@@ -20,15 +20,18 @@ from psycopg.pq.abc import PGresult
 from service.batch import Group
 
 _PREPARE = (
-    "PREPARE append_events (uuid[], bigint[], json, json, json, json) AS SELECT append_events($1, $2, $3, $4, $5, $6)"
+    "PREPARE append_events (uuid[], bigint[], json, json, json, json) AS SELECT append_events($1, $2, $3, $4, $5, $6)",
+    "PREPARE take_turn AS SELECT take_turn()",
+    "PREPARE give_turn AS SELECT give_turn()",
 )
 _NAME = b"append_events"
 _NOBODY = b"{}"
 
 
-async def prepare_append(connection: AsyncConnection[Any]) -> None:
-    """Make the connection ready for `append`."""
-    await connection.execute(_PREPARE, prepare=False)
+async def prepare(connection: AsyncConnection[Any]) -> None:
+    """Make the connection ready for `append` and `call`."""
+    for statement in _PREPARE:
+        await connection.execute(statement, prepare=False)
 
 
 async def append(connection: AsyncConnection[Any], groups: Sequence[Group]) -> set[UUID]:
@@ -37,9 +40,7 @@ async def append(connection: AsyncConnection[Any], groups: Sequence[Group]) -> s
     Only one call at a time may be under way on a connection. Raises psycopg.Error; where the connection is closed
     afterwards, what was recorded is unknown.
     """
-    result = await _executed(connection, parameters(groups))
-    if result.status != ExecStatus.TUPLES_OK:
-        raise error_from_result(result)
+    result = await call(connection, _NAME, parameters(groups))
     losers = result.get_value(0, 0)
     if losers is None or losers == _NOBODY:
         return set()
@@ -65,12 +66,12 @@ def _json(rows: list[Any]) -> bytes | None:
     return _encode(rows) if rows else None
 
 
-async def _executed(connection: AsyncConnection[Any], values: list[bytes | None]) -> PGresult:
-    """The last result of the prepared statement. A lost connection is closed, so that everybody sees it."""
+async def call(connection: AsyncConnection[Any], name: bytes, values: Sequence[bytes | None] = ()) -> PGresult:
+    """The result of a statement that `prepare` prepared. A lost connection is closed, so that everybody sees it."""
     libpq = connection.pgconn
     loop = asyncio.get_running_loop()
     try:
-        libpq.send_query_prepared(_NAME, values)
+        libpq.send_query_prepared(name, values)
         while libpq.flush():
             await _ready(loop.add_writer, loop.remove_writer, libpq.socket)
         last: PGresult | None = None
@@ -88,6 +89,8 @@ async def _executed(connection: AsyncConnection[Any], values: list[bytes | None]
     if last is None:
         await connection.close()
         raise psycopg.OperationalError("the connection gave no result")
+    if last.status != ExecStatus.TUPLES_OK:
+        raise error_from_result(last)
     return last
 
 

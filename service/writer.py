@@ -23,11 +23,12 @@ from psycopg import errors as pg
 from domain.commands import CreateDraft, PublishDraft
 from domain.errors import HistoryCorrupt
 from projections.current_task import COLUMNS, Head, head_of
-from service.append import append, prepare_append
+from service.append import append, prepare
 from service.batch import Group, KeyName, Result, StoredKey, Waiting
 from service.heads import Heads
 from service.orders import Order, Overloaded, Repeated, StoreUnavailable
 from service.store import EventMapper, backend_of, open_writing_connection
+from service.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Writer:
     def __init__(self, database_url: str, heads: Heads | None = None) -> None:
         self._database_url = database_url
         self._heads = heads if heads is not None else Heads()
+        self._turns = Turns()
         self._mapper = EventMapper()
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -128,9 +130,13 @@ class Writer:
         return [waiting for waiting in taken if not waiting.future.done()]
 
     async def _write(self, batch: list[Waiting]) -> list[Waiting]:
-        """Carry out a batch; returns the orders that are to be decided again."""
+        """Carry out a batch, which grows while it waits for its turn; returns the orders to be decided again."""
+        takes_turns = self._turns.wanted
         try:
             connection = await self._connected()
+            if takes_turns:
+                await self._turns.take(connection)
+                batch += self._next_batch()
             groups, again = await self._decide(connection, batch)
         except (psycopg.OperationalError, OSError, TimeoutError) as error:
             log.warning("no connection to the store: %s", error)
@@ -147,6 +153,8 @@ class Writer:
                     again += group.waiting
         if writing:
             again += await self._append(connection, writing)
+        if takes_turns:
+            await self._turns.give(connection)
         return again
 
     async def _decide(
@@ -204,6 +212,7 @@ class Writer:
             if group.task_id in losers:
                 self.conflicts += 1
                 self._heads.lost(group.task_id)
+                self._turns.lost()
                 again += self._not_too_often(group.waiting)
             else:
                 self._won(group)
@@ -280,7 +289,7 @@ class Writer:
             async with asyncio.timeout(PATIENCE):
                 self._connection = await open_writing_connection(self._database_url)
                 self._backend = await backend_of(self._connection)
-                await prepare_append(self._connection)
+                await prepare(self._connection)
         return self._connection
 
     def _not_too_often(self, waiting: list[Waiting]) -> list[Waiting]:

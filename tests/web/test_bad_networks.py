@@ -28,7 +28,7 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     states = texts(edits)
     for each in edits:
         edit(page, [each])
-        page.wait_for_timeout(30)
+        page.wait_for_timeout(25)
     says(page, "Saved", seconds=60)
 
     assert page.locator("#description").input_value() == states[-1]
@@ -198,6 +198,7 @@ def test_a_draft_begun_offline_arrives_too(person: Person) -> None:
     page = person.open()
     person.context.set_offline(True)
     page.get_by_role("button", name="New draft").first.click()
+    expect(page.locator("#title")).to_be_focused()
     page.keyboard.type("Begun in a tunnel")
     says(page, OFFLINE)
     person.context.set_offline(False)
