@@ -181,9 +181,9 @@ def show(results: Results, console: Console) -> None:
 
 def rate_table(cells: Cells) -> Table:
     table = Table(title="Autosaves: median of the rounds (lowest to highest)")
-    table.add_column("contender")
-    for heading in ("connections", "PATCH/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "load tool, cores"):
-        table.add_column(heading, justify="right")
+    table.add_column("contender", no_wrap=True)
+    for heading in ("at once", "PATCH/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "wrk, cores"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for connections in sorted({cell["connections"] for cell in cells}):
         for contender in dict.fromkeys(cell["contender"] for cell in cells):
             here = {"contender": contender, "connections": connections}

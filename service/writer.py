@@ -112,6 +112,8 @@ class Writer:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
+            # One turn of the loop lets those in whose requests have arrived: fewer, larger batches.
+            await asyncio.sleep(0)
             self._batch = self._next_batch()
             try:
                 again = await self._write(self._batch)
