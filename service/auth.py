@@ -1,6 +1,7 @@
 """Bearer tokens (contract section 2): who asks, and what for. Verified tokens are remembered until they expire."""
 
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -18,6 +19,9 @@ from jwt import PyJWKSet
 
 from service.problems import Problem
 from service.settings import SettingError, Settings
+
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+"""The one way to write a uuid here: with its hyphens, in either case."""
 
 SCOPES = frozenset({"audit", "analytics"})
 REMEMBERED = 10_000
@@ -73,6 +77,8 @@ class Verifier:
             raise _unauthorized("A bearer token is needed.")
         claims = self._claims(token)
         try:
+            if not UUID_TEXT.match(claims["sub"]):
+                raise ValueError
             user_id = UUID(claims["sub"])
             scopes = claims.get("scope", "")
             return User(user_id, frozenset(scopes.split())), float(claims["exp"])

@@ -15,7 +15,7 @@ import msgspec
 from domain.commands import Circumstances
 from domain.task import MICROSECONDS, Task
 from projections.current_task import parse_rfc3339, view_of
-from service.auth import User
+from service.auth import UUID_TEXT, User
 from service.orders import IdempotencyKey
 from service.problems import Problem, body_of
 
@@ -31,7 +31,6 @@ MAX_VERSION = 2**63 - 1
 Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[Any]]
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"\Z')
 _KEY = re.compile(rb"[\x21-\x7e]{1,64}\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,100}\Z")
@@ -262,7 +261,7 @@ def problem_reply(problem: Problem, request_id: str) -> Reply:
 
 def parse_uuid(text: str, name: str) -> UUID:
     """A uuid in its canonical form, either case. Raises the problem `malformed-parameter`."""
-    if not _UUID.match(text):
+    if not UUID_TEXT.match(text):
         raise Problem("malformed-parameter", f"{name} must be a uuid.")
     return UUID(text)
 
@@ -282,7 +281,7 @@ def _http_date(seconds: int) -> bytes:
 
 def _request_id(given: bytes | None) -> str:
     """The client's X-Request-Id where it is a uuid, else a new one."""
-    if given is not None and _UUID.match(given.decode("latin-1")):
+    if given is not None and UUID_TEXT.match(given.decode("latin-1")):
         return given.decode("latin-1").lower()
     return _new_uuid()
 
