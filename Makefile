@@ -36,6 +36,13 @@ lint: install ## Check format, rules and types
 bench: install ## Measure the write path against its peers (about 10 minutes)
 	$(BIN)/python -m benchmarks.run
 
+.PHONY: fault soak
+fault: install ## Kill everything again and again while people type (about 10 minutes)
+	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
+
+soak: install ## Type for five minutes and watch memory, files and latency
+	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load
+
 clean: ## Remove what the targets made, and nothing that the service keeps
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 

@@ -1,0 +1,41 @@
+"""An acknowledged autosave is a promise, whatever is killed (short form; `make fault` goes on for longer)."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.fault.evidence import check, check_retries
+from tests.fault.faults import READY_AFTER, Faults
+from tests.fault.recorder import Recorder
+
+TYPING = 1.0
+"""Seconds of undisturbed typing between two faults."""
+
+
+def endure(faults: Faults, rounds: int, people: int = 8, tasks: int = 6) -> None:
+    """Type while every fault happens, round after round; then look at what is left."""
+    with Recorder(faults.server, people, tasks=tasks) as recorder:
+        for _ in range(rounds):
+            for fault in faults.all_of_them():
+                time.sleep(TYPING)
+                fault()
+                assert faults.then_ready() <= READY_AFTER + 3 * recorder.hiccup, fault
+        time.sleep(TYPING)
+    figures = check(faults.database_url, recorder)
+    check_retries(recorder)
+    print(
+        f"\n{sum(faults.done.values())} faults survived {faults.done}, slowest recovery "
+        f"{faults.slowest_recovery:.2f} s, {figures}"
+    )
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed(start_faults: Callable[..., Faults]) -> None:
+    endure(start_faults(), rounds=1)
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_or_doubled_however_often_it_is_killed(
+    start_faults: Callable[..., Faults],
+) -> None:
+    endure(start_faults(), rounds=12)
