@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test model traces lint bench clean
+.PHONY: help install run test model traces tail lint bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ model: install ## Look for longer for differences between the service and its mo
 
 traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
 	$(BIN)/python -m tests.type_traces
+
+tail: install ## Look for longer for events that a reader misses while writers are slow and connections die (about 5 minutes)
+	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/service/test_no_gap.py
 
 lint: install ## Check format, rules and types
 	$(BIN)/ruff format --check .
