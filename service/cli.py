@@ -12,6 +12,7 @@ from rich.table import Table
 
 from service.auth import SCOPES, mint, verifier_of
 from service.commands.checkpoint import checkpoint
+from service.commands.rebuild import rebuild
 from service.commands.replay import replay
 from service.commands.running import fail as _fail
 from service.commands.running import migrated_store as _migrated_store
@@ -128,5 +129,5 @@ def sql(arguments: tuple[str, ...]) -> None:
         sys.exit(subprocess.run([str(psql), ready.database_url, *arguments], check=False).returncode)
 
 
-for _command in (verify, checkpoint, replay):
+for _command in (verify, checkpoint, replay, rebuild):
     main.add_command(_command)
