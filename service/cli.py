@@ -12,7 +12,8 @@ from rich.table import Table
 
 from service.auth import SCOPES, mint, verifier_of
 from service.commands.checkpoint import checkpoint
-from service.commands.events import export, project, rebuild
+from service.commands.events import export, project
+from service.commands.rebuild import rebuild
 from service.commands.replay import replay
 from service.commands.running import fail as _fail
 from service.commands.running import migrated_store as _migrated_store

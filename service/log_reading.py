@@ -6,7 +6,7 @@ which is the fastest way out of the store and keeps memory flat.
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,8 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import set_json_loads
 
-from projections.current_task import COLUMNS, head_of
-from service.proof import NOTHING, LogRow, Remembered
+from projections.current_task import COLUMNS, Head, head_of
+from service.proof import LogRow, Remembered
 
 TASKS = 500
 """Tasks in one snapshot."""
@@ -27,8 +27,6 @@ EVENTS = 100_000
 
 UNREADABLE_VALUE = (psycopg.DataError, psycopg.NotSupportedError, ValueError)
 """What reading a row raises that holds an infinite time, or JSON that nobody can have sent."""
-
-UNREADABLE_ROW = Remembered(None, readable=False)
 
 _EVENT_TYPES = ["bytea", "int8", "int8", "text", "bytea", "bytea"]
 
@@ -60,7 +58,7 @@ _HEADER = 19
 
 _POSITION = struct.Struct(">HIq")
 
-TaskRows = tuple[UUID, Remembered, Iterator[LogRow]]
+TaskRows = tuple[UUID, Remembered | None, Iterator[LogRow]]
 """A task, what the view remembers of it, and its rows in the order of versions; to be read before the next task."""
 
 
@@ -140,7 +138,7 @@ def _tasks_where(connection: Connection[Any], of_log: sql.Composable, of_view: s
         copy.set_types(_EVENT_TYPES)
         for packed, rows in groupby(copy.rows(), lambda row: row[0]):
             task_id = UUID(bytes=packed)
-            yield task_id, view.pop(task_id, NOTHING), (LogRow(*row[1:]) for row in rows)
+            yield task_id, view.pop(task_id, None), (LogRow(*row[1:]) for row in rows)
     for task_id, remembered in view.items():
         yield task_id, remembered, iter(())
 
@@ -148,23 +146,27 @@ def _tasks_where(connection: Connection[Any], of_log: sql.Composable, of_view: s
 def _remembered(connection: Connection[Any], where: sql.Composable) -> dict[UUID, Remembered]:
     """The rows of the view; one by one where a value among them cannot be read."""
     try:
-        return dict(_rows_of_view(connection, where))
+        return {head.task.id: remembered_of(head) for head in _heads(connection, where)}
     except UNREADABLE_VALUE:
-        ids = connection.execute(sql.SQL("SELECT id FROM current_task WHERE {}").format(where)).fetchall()
-    found: dict[UUID, Remembered] = {}
-    for (task_id,) in ids:
-        try:
-            found.update(_rows_of_view(connection, sql.SQL("id = {}").format(task_id)))
-        except UNREADABLE_VALUE:
-            found[task_id] = UNREADABLE_ROW
+        heads = connection.execute(sql.SQL("SELECT id, version, digest FROM current_task WHERE {}").format(where))
+    found = {task_id: Remembered(version, digest, None) for task_id, version, digest in heads.fetchall()}
+    for task_id in found:
+        with suppress(*UNREADABLE_VALUE):
+            (head,) = _heads(connection, sql.SQL("id = {}").format(task_id))
+            found[task_id] = remembered_of(head)
     return found
 
 
-def _rows_of_view(connection: Connection[Any], where: sql.Composable) -> list[tuple[UUID, Remembered]]:
+def remembered_of(head: Head) -> Remembered:
+    """A row of the view that can be read."""
+    return Remembered(head.task.version, head.digest, head.task)
+
+
+def _heads(connection: Connection[Any], where: sql.Composable) -> list[Head]:
     with connection.transaction():
         cursor = connection.cursor(binary=True)
         cursor.execute(sql.SQL("SELECT {} FROM current_task WHERE {}").format(sql.SQL(COLUMNS), where))
-        return [(head.task.id, Remembered(head)) for head in map(head_of, cursor)]
+        return list(map(head_of, cursor))
 
 
 def last_position(connection: Connection[Any]) -> int:

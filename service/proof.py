@@ -28,13 +28,16 @@ PROBLEMS = {
     "event-unreadable": "The event cannot be read.",
     "event-impossible": "The event cannot follow those before it.",
     "log-behind-view": "The view remembers events that the log does not have.",
+    "head-mismatch": "The view remembers another event at its version.",
     "log-ahead-of-view": "The log has events that the view does not know.",
-    "head-mismatch": "The view remembers another last event.",
     "view-mismatch": "The view differs from the replayed events.",
     "view-missing": "The log has the task, the view does not.",
     "view-unreadable": "The view's row holds values that cannot be read.",
 }
 """Every code of a finding, and what it says; docs/proof.md explains them."""
+
+REPAIRABLE = frozenset({"view-missing", "log-ahead-of-view", "view-mismatch", "view-unreadable"})
+"""Where the log is whole and has what the view remembers, so that the view can be made from it anew."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -69,20 +72,20 @@ class LogRow(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """What the view has of a task: its head, None where there is no row or one that cannot be read."""
+    """The view's row of a task: the head that it remembers, and its state, None where that cannot be read."""
 
-    head: Head | None
-    readable: bool = True
-
-
-NOTHING = Remembered(None)
+    version: int
+    digest: bytes
+    task: Task | None
 
 
 class TaskCheck:
     """One task under examination. The first thing that is wrong is the finding; what follows is only counted."""
 
-    def __init__(self, task_id: UUID) -> None:
+    def __init__(self, task_id: UUID, remembered: Remembered | None) -> None:
         self.task_id = task_id
+        self._remembered = remembered
+        self._knows_head = False
         self.events = 0
         self.problem: Finding | None = None
         self._task: Task | None = None
@@ -132,27 +135,28 @@ class TaskCheck:
             self._found(row.version, "event-impossible")
             return
         self._version, self._position, self._digest = row.version, row.position, digest
+        if self._remembered and self._remembered.version == row.version:
+            self._knows_head = self._remembered.digest == digest
 
-    def verdict(self, remembered: Remembered) -> Verdict:
-        """The outcome, after the last row, against what the view remembers of the task."""
+    def verdict(self) -> Verdict:
+        """The outcome, after the last row."""
         if self.problem is None:
-            self._compare(remembered)
+            self._compare(self._remembered)
         head = self._stored_digest.hex() if self._stored_digest else None
         return Verdict(self.task_id, self.events, head, self.problem)
 
-    def _compare(self, remembered: Remembered) -> None:
-        head = remembered.head
-        if not remembered.readable:
-            self._found(self._version, "view-unreadable")
-        elif head is None:
+    def _compare(self, remembered: Remembered | None) -> None:
+        if remembered is None:
             self._found(self._version, "view-missing")
-        elif head.task.version > self._version:
+        elif remembered.version > self._version:
             self._found(self._version + 1, "log-behind-view")
-        elif head.task.version < self._version:
-            self._found(head.task.version + 1, "log-ahead-of-view")
-        elif head.digest != self._digest:
-            self._found(self._version, "head-mismatch")
-        elif self._task and (fields := differing_fields(head.task, self._task)):
+        elif not self._knows_head:
+            self._found(remembered.version, "head-mismatch")
+        elif remembered.version < self._version:
+            self._found(remembered.version + 1, "log-ahead-of-view")
+        elif remembered.task is None:
+            self._found(self._version, "view-unreadable")
+        elif self._task and (fields := differing_fields(remembered.task, self._task)):
             self._found(self._version, "view-mismatch", f"The view differs from the replayed events in {fields}.")
 
     def _found(self, version: int, code: str, message: str | None = None) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from service.log_reading import UNREADABLE_ROW, UNREADABLE_VALUE, TaskRows
+from service.log_reading import UNREADABLE_VALUE, TaskRows, remembered_of
 from service.proof import LogRow, Remembered, TaskCheck, Verdict
 from service.store import read_head
 
@@ -26,27 +26,26 @@ _PAGE_OF_TASK = (
 
 def verdicts(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterator[Verdict]:
     """One verdict a task; `advance` is told of the events that were looked at."""
-    for check, remembered in checked(tasks, advance):
-        yield check.verdict(remembered)
+    for check in checked(tasks, advance):
+        yield check.verdict()
 
 
-def checked(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterator[tuple[TaskCheck, Remembered]]:
-    """Each task, its events examined, with what the view remembers of it."""
+def checked(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterator[TaskCheck]:
+    """Each task, its events examined."""
     for task_id, remembered, rows in tasks:
-        check = TaskCheck(task_id)
+        check = TaskCheck(task_id, remembered)
         for row in rows:
             check.feed(row)
         advance(check.events)
-        yield check, remembered
+        yield check
 
 
 async def verdict_of(pool: AsyncConnectionPool[AsyncConnection[Any]], task_id: UUID) -> Verdict:
     """The verdict on one task, from one state of log and view, without keeping the event loop."""
-    check = TaskCheck(task_id)
     async with pool.connection() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await connection.execute("LOCK TABLE current_task IN ACCESS SHARE MODE")
-        remembered = await _remembered(connection, task_id)
+        check = TaskCheck(task_id, await _remembered(connection, task_id))
         after = -(2**63)
         while page := await _page(connection, task_id, after):
             for start in range(0, len(page), SLICE):
@@ -54,15 +53,18 @@ async def verdict_of(pool: AsyncConnectionPool[AsyncConnection[Any]], task_id: U
                     check.feed(row)
                 await asyncio.sleep(0)
             after = page[-1].version
-    return check.verdict(remembered)
+    return check.verdict()
 
 
-async def _remembered(connection: AsyncConnection[Any], task_id: UUID) -> Remembered:
+async def _remembered(connection: AsyncConnection[Any], task_id: UUID) -> Remembered | None:
     try:
         async with connection.transaction():
-            return Remembered(await read_head(connection, task_id))
+            head = await read_head(connection, task_id)
+            return remembered_of(head) if head else None
     except UNREADABLE_VALUE:
-        return UNREADABLE_ROW
+        cursor = await connection.execute("SELECT version, digest FROM current_task WHERE id = %s", (task_id,))
+        row = await cursor.fetchone()
+        return Remembered(row[0], row[1], None) if row else None
 
 
 async def _page(connection: AsyncConnection[Any], task_id: UUID, after: int) -> list[LogRow]:

@@ -1,4 +1,4 @@
-"""`palimpsest project`, `rebuild` and `export`: what follows the log, and what takes it elsewhere."""
+"""`palimpsest project` and `export`: what follows the log, and what takes it elsewhere."""
 
 import os
 import signal
@@ -14,10 +14,8 @@ from service.export import ExportError, Progress
 from service.export import export as export_log
 from service.logs import configure_logs
 from service.projector import Projector
-from service.rebuild import RebuildRunning
-from service.rebuild import rebuild as rebuild_view
 from service.settings import read_settings
-from service.views import VIEWS, view_named
+from service.views import VIEWS
 
 
 @click.command()
@@ -33,22 +31,6 @@ def project() -> None:
             signal.signal(number, lambda *_: projector.end())
         click.echo(f"Following    {', '.join(view.name for view in VIEWS)}")
         projector.run()
-
-
-@click.command()
-@click.argument("view", type=click.Choice([view.name for view in VIEWS]))
-@reporting
-def rebuild(view: str) -> None:
-    """Make a view anew from the log, while the old one goes on serving."""
-    with migrated_store(read_settings(os.environ)) as ready, ExitStack() as stack:
-        assert ready.database_url is not None
-        try:
-            position = rebuild_view(
-                ready.database_url, view_named(view), lambda head: stack.enter_context(progress(view, head))
-            )
-        except RebuildRunning as error:
-            fail(str(error))
-    click.echo(f"{view} is the fold of the log up to position {position}")
 
 
 @click.command("export")
