@@ -180,9 +180,9 @@ def show(results: Results, console: Console) -> None:
 
 
 def rate_table(cells: Cells) -> Table:
-    table = Table(title="Autosaves: median of the rounds (lowest to highest)")
+    table = Table(title="Autosaves, times in ms: median of the rounds (lowest to highest)")
     table.add_column("contender", no_wrap=True)
-    for heading in ("at once", "PATCH/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "wrk, cores"):
+    for heading in ("at once", "PATCH/s", "p50", "p90", "p99", "max", "wrk"):
         table.add_column(heading, justify="right", no_wrap=True)
     for connections in sorted({cell["connections"] for cell in cells}):
         for contender in dict.fromkeys(cell["contender"] for cell in cells):

@@ -2,7 +2,7 @@
 -- away or ends. It orders nothing and protects nothing: that is what append_events does.
 CREATE FUNCTION take_turn() RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
 BEGIN
-    PERFORM pg_advisory_lock(7018115368);
+    PERFORM pg_advisory_lock(7018115400);
     RETURN true;
 EXCEPTION WHEN lock_not_available THEN
     RETURN false;

@@ -49,16 +49,41 @@ def unreachable(request: Request, forward: Callable[[], Answer]) -> Answer | Non
     return None
 
 
-def refusing(status: int, **headers: str) -> Treatment:
+def refusing(status: int, media_type: str = "text/html", **headers: str) -> Treatment:
     """Every changing request is answered with this status by somebody who is not the application."""
+    body = b'{"ok": true}' if "json" in media_type else b"<h1>no</h1>"
 
     def treat(request: Request, forward: Callable[[], Answer]) -> Answer | None:
         if request.method == "GET":
             return forward()
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        return Answer(status, [("Content-Type", "text/html"), *named], b"<h1>no</h1>")
+        return Answer(status, [("Content-Type", media_type), *named], body)
 
     return treat
+
+
+class Slow:
+    """Lets every autosave take its time, and counts how many are under way at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self.most = 0
+        self.statuses: list[int] = []
+
+    def __call__(self, request: Request, forward: Callable[[], Answer]) -> Answer | None:
+        if request.method != "PATCH":
+            return forward()
+        with self._lock:
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
+        time.sleep(self._seconds)
+        answer = forward()
+        with self._lock:
+            self._under_way -= 1
+            self.statuses.append(answer.status)
+        return answer
 
 
 class Chaos:

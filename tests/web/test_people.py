@@ -5,6 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.web.people import Person, eventually, says
+from tests.web.proxy import Proxy, Slow, Treatment
 from tests.web.typing import replayed
 
 TEXT = "The first line is mine.\n\nThe second line is yours.\n"
@@ -39,7 +40,11 @@ def test_two_tabs_share_what_is_typed_even_before_it_is_saved(person: Person) ->
     assert person.description(task_id) == both
 
 
-def test_two_tabs_typing_in_turns_write_one_history_without_a_question(person: Person) -> None:
+def test_two_tabs_typing_in_turns_are_one_writer(
+    new_person: Callable[..., Person], new_proxy: Callable[[Treatment], Proxy]
+) -> None:
+    slow = Slow(0.3)
+    person = new_person(url=new_proxy(slow).url)
     task_id = person.client.new_draft(description=TEXT)
     one, other = person.open(task_id), person.open(task_id)
     for number in range(5):
@@ -51,7 +56,8 @@ def test_two_tabs_typing_in_turns_write_one_history_without_a_question(person: P
     says(one, "Saved")
     says(other, "Saved")
     assert person.description(task_id) == both
-    assert one.locator(".conflict").count() == 0
+    assert slow.most == 1
+    assert set(slow.statuses) == {200}
 
 
 def test_a_tab_that_is_closed_leaves_its_words_to_the_other(person: Person) -> None:
