@@ -7,8 +7,10 @@ import msgspec
 from domain.task import NAME_LIMIT, REFERENCE_LIMIT, REQUIREMENTS_BYTES, REQUIREMENTS_LEVELS
 from projections.current_task import ListedTask, TaskView
 from projections.history import Envelope
+from projections.redaction import RedactedEnvelope
 from service import schemas as bodies
 from service.call import MAX_VERSION
+from service.openapi import events
 from service.problems import PROBLEMS, ProblemBody
 from service.routes.tasks import STATUSES, Page, PublishCheck
 
@@ -71,6 +73,7 @@ def schemas() -> dict[str, Schema]:
     structs = [
         *(bodies.TaskChanges, bodies.NewDraft, bodies.NewTask, bodies.Transcript, bodies.Attachment, bodies.Revert),
         *(TaskView, ListedTask, Page, PublishCheck, ProblemBody),
+        *events.STRUCTS,
     ]
     _, generated = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     found = {NAMES.get(name, name): _tidy(schema) for name, schema in generated.items()}
@@ -83,7 +86,7 @@ def schemas() -> dict[str, Schema]:
         }
     found["NewTask"]["properties"] |= _REQUIRED_IN_A_NEW_TASK
     found["NewTask"]["required"] = list(_REQUIRED_IN_A_NEW_TASK)
-    return found | _written()
+    return found | _written() | events.schemas()
 
 
 def _tidy(schema: Any) -> Any:
@@ -178,9 +181,13 @@ def _written() -> dict[str, Schema]:
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
     assert tuple(envelope) == Envelope.__struct_fields__
+    redacted = {name: schema for name, schema in envelope.items() if name != "digest"}
+    redacted["data"] = {"type": "object", "description": "What happened, with sizes in the place of text."}
+    assert tuple(redacted) == RedactedEnvelope.__struct_fields__
     value = {"$ref": "#/components/schemas/JsonValue"}
     return {
         "Envelope": {**_object(**envelope), "description": "One event."},
+        "RedactedEnvelope": {**_object(**redacted), "description": "One event without text and without a digest."},
         "HistoryPage": _object(
             items={"type": "array", "items": {"$ref": "#/components/schemas/Envelope"}},
             next_after={"type": ["integer", "null"], "description": "null where nothing follows now."},
@@ -195,7 +202,13 @@ def _written() -> dict[str, Schema]:
                 {"$ref": "#/components/schemas/JsonObject"},
             ],
         },
-        "Health": _object(status={"enum": ["live", "ready"]}),
+        "Health": {
+            **_object(status={"enum": ["live", "ready"]}),
+            "properties": {
+                "status": {"enum": ["live", "ready"]},
+                "views": {"type": "array", "items": {"$ref": "#/components/schemas/Lag"}},
+            },
+        },
         "Object": {"type": "object"},
         "Text": text,
     }
@@ -207,7 +220,7 @@ def parameters() -> dict[str, Schema]:
     version = {"type": "integer", "minimum": 1, "maximum": MAX_VERSION}
     tags = r'(W/)?"[0-9]{1,19}"'
     text = {"type": "string", **NO_NUL}
-    return {
+    return events.parameters() | {
         "task_id": _parameter("path", "task_id", {"type": "string", "format": "uuid"}, "The task.", required=True),
         "file": _parameter("path", "file", {"type": "string", "pattern": "^[a-z.-]+$"}, "Its name.", required=True),
         "slug": _parameter("path", "slug", {"enum": list(PROBLEMS)}, "The problem.", required=True),
@@ -257,7 +270,7 @@ def _limit(default: int, most: int) -> Schema:
 def headers() -> dict[str, Schema]:
     """`components/headers`."""
     text = {"type": "string"}
-    return {
+    return events.headers() | {
         "X-Request-Id": _header({"type": "string", "format": "uuid"}, "The request's id: yours where it is a uuid."),
         "ETag": _header({"type": "string", "pattern": '^".+"$'}, 'Of a task: its version, as in `"7"`.'),
         "Last-Modified": _header(text, "The time of the last event, for people."),

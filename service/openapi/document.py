@@ -7,17 +7,20 @@ from typing import Any
 
 import msgspec
 
-from service.openapi import components, drafts, pages, tasks
+from service.openapi import components, drafts, events, pages, tasks
 from service.openapi.examples import EXAMPLES, problem_example
 from service.openapi.operation import Answer, Content, Operation
 from service.problems import PROBLEMS
 
-OPERATIONS: tuple[Operation, ...] = tuple(chain(drafts.OPERATIONS, tasks.OPERATIONS, pages.OPERATIONS))
+OPERATIONS: tuple[Operation, ...] = tuple(
+    chain(drafts.OPERATIONS, tasks.OPERATIONS, events.OPERATIONS, pages.OPERATIONS)
+)
 
 TAGS = {
     "Drafts": "Writing: every change of a value is an event, and nothing is acknowledged before it is durable.",
     "Tasks": "Reading, now and as of any version or time.",
     "History": "The events themselves.",
+    "Analytics": "All events, in pages and live, and what they add up to.",
     "Operations": "For those who run the service. No token is needed.",
     "Pages": "For people. No token is needed to load them.",
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.openapi import events
 from service.problems import PROBLEMS
 
 TASK_ID = "0b7d1a52-7a0e-4c6e-9c53-6f2d1c8e4a10"
@@ -97,7 +98,11 @@ EXAMPLES: dict[str, Any] = {
     "history": {"items": [_EVENT], "next_after": None},
     "history lines": '{"position":1042,"task_id":"0b7d1a52-7a0e-4c6e-9c53-6f2d1c8e4a10","version":7}\n',
     "live": {"status": "live"},
-    "ready": {"status": "ready"},
+    "ready": {
+        "status": "ready",
+        "views": [{"view": "statistics", "position": 2077, "events": 0, "seconds": 0.0, "failure": None}],
+    },
+    **events.examples(_EVENT),
     "openapi": {"openapi": "3.1.0"},
     "page": "<!doctype html>",
     "file": ":root { color-scheme: light dark; }",
