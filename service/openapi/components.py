@@ -6,20 +6,25 @@ import msgspec
 
 from domain.task import NAME_LIMIT, REFERENCE_LIMIT, REQUIREMENTS_BYTES, REQUIREMENTS_LEVELS
 from projections.current_task import ListedTask, TaskView
-from projections.history import Envelope
-from projections.redaction import RedactedEnvelope
 from service import schemas as bodies
 from service.call import MAX_VERSION
-from service.openapi import events
+from service.openapi.event_schemas import MOMENT, TYPES_PATTERN, event_schemas
 from service.problems import PROBLEMS, ProblemBody
+from service.routes.audit import Difference, TaskVerdict
 from service.routes.tasks import STATUSES, Page, PublishCheck
+from service.statistics import Statistics
 
 Schema = dict[str, Any]
 
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
-MOMENT = {"format": "date-time", "description": "UTC, with microseconds."}
 
-NAMES = {"TaskView": "Task", "ProblemBody": "Problem", "Page": "TaskPage"}
+NAMES = {
+    "Difference": "Diff",
+    "TaskVerdict": "Verdict",
+    "TaskView": "Task",
+    "ProblemBody": "Problem",
+    "Page": "TaskPage",
+}
 """The names that the document gives to structs."""
 
 _REQUEST: dict[str, Schema] = {
@@ -72,21 +77,20 @@ def schemas() -> dict[str, Schema]:
     """`components/schemas`."""
     structs = [
         *(bodies.TaskChanges, bodies.NewDraft, bodies.NewTask, bodies.Transcript, bodies.Attachment, bodies.Revert),
-        *(TaskView, ListedTask, Page, PublishCheck, ProblemBody),
-        *events.STRUCTS,
+        *(TaskView, ListedTask, Page, PublishCheck, ProblemBody, Difference, TaskVerdict, Statistics),
     ]
     _, generated = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     found = {NAMES.get(name, name): _tidy(schema) for name, schema in generated.items()}
     for name, notes in _NOTES.items():
         for field, note in notes.items():
             found[name]["properties"][field] = _noted(found[name]["properties"][field], note)
-    for name in ("Problem", "Violation"):
+    for name in ("Problem", "Violation", "Verdict", "FieldDifference"):
         found[name]["properties"] = {
             field: _without_null(schema) for field, schema in found[name]["properties"].items()
         }
     found["NewTask"]["properties"] |= _REQUIRED_IN_A_NEW_TASK
     found["NewTask"]["required"] = list(_REQUIRED_IN_A_NEW_TASK)
-    return found | _written() | events.schemas()
+    return found | event_schemas() | _written()
 
 
 def _tidy(schema: Any) -> Any:
@@ -133,65 +137,10 @@ def _without_null(schema: Schema) -> Schema:
     return kinds[0] if len(kinds) == 1 else schema
 
 
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
 def _written() -> dict[str, Schema]:
     """The schemas of what no struct stands for."""
-    whole = {"type": "integer", "minimum": 0}
-    text = {"type": "string"}
-    edit = _object(at=whole, cut=whole, insert=text)
-    identifier = {"type": "string", "format": "uuid"}
-    version = {"type": "integer", "minimum": 1}
-    created = _object(ttl_seconds=whole)
-    created["properties"]["copied_from"] = _object(task_id=identifier, version=version)
-    envelope: dict[str, Schema] = {
-        "position": version,
-        "task_id": identifier,
-        "version": version,
-        "type": {
-            "enum": [
-                *("DraftCreated", "DraftFieldChanged", "TranscriptChanged", "AttachmentAdded", "AttachmentRemoved"),
-                *("DraftPublished", "DraftDiscarded", "DraftExpired", "DraftRestored"),
-            ]
-        },
-        "schema": version,
-        "occurred_at": {"type": "string", **MOMENT},
-        "actor": {"type": "string", "description": "A user's uuid, or `system`."},
-        "request_id": text,
-        "cause": {
-            "enum": [
-                *("autosave", "create", "duplicate", "revert", "publish", "restore", "discard", "expire"),
-                *("transcript", "attachment"),
-            ]
-        },
-        "data": {
-            "description": "What happened, by type. Text is one edit that turns the old text into the new.",
-            "anyOf": [
-                created,
-                _object(field=text, edit=edit),
-                _object(field=text, value={}),
-                _object(edit=edit),
-                _object(reference=text),
-                _object(compute_budget={"type": ["number", "null"]}),
-                {"type": "object", "maxProperties": 0},
-            ],
-        },
-        "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    }
-    assert tuple(envelope) == Envelope.__struct_fields__
-    redacted = {name: schema for name, schema in envelope.items() if name != "digest"}
-    redacted["data"] = {"type": "object", "description": "What happened, with sizes in the place of text."}
-    assert tuple(redacted) == RedactedEnvelope.__struct_fields__
     value = {"$ref": "#/components/schemas/JsonValue"}
     return {
-        "Envelope": {**_object(**envelope), "description": "One event."},
-        "RedactedEnvelope": {**_object(**redacted), "description": "One event without text and without a digest."},
-        "HistoryPage": _object(
-            items={"type": "array", "items": {"$ref": "#/components/schemas/Envelope"}},
-            next_after={"type": ["integer", "null"], "description": "null where nothing follows now."},
-        ),
         "JsonObject": {"type": "object", "propertyNames": NO_NUL, "additionalProperties": value},
         "JsonValue": {
             "description": "Any JSON without U+0000.",
@@ -202,15 +151,9 @@ def _written() -> dict[str, Schema]:
                 {"$ref": "#/components/schemas/JsonObject"},
             ],
         },
-        "Health": {
-            **_object(status={"enum": ["live", "ready"]}),
-            "properties": {
-                "status": {"enum": ["live", "ready"]},
-                "views": {"type": "array", "items": {"$ref": "#/components/schemas/Lag"}},
-            },
-        },
+        "Health": {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]},
         "Object": {"type": "object"},
-        "Text": text,
+        "Text": {"type": "string"},
     }
 
 
@@ -220,7 +163,9 @@ def parameters() -> dict[str, Schema]:
     version = {"type": "integer", "minimum": 1, "maximum": MAX_VERSION}
     tags = r'(W/)?"[0-9]{1,19}"'
     text = {"type": "string", **NO_NUL}
-    return events.parameters() | {
+    types = {"type": "string", "pattern": TYPES_PATTERN}
+    day = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+    return {
         "task_id": _parameter("path", "task_id", {"type": "string", "format": "uuid"}, "The task.", required=True),
         "file": _parameter("path", "file", {"type": "string", "pattern": "^[a-z.-]+$"}, "Its name.", required=True),
         "slug": _parameter("path", "slug", {"enum": list(PROBLEMS)}, "The problem.", required=True),
@@ -228,6 +173,20 @@ def parameters() -> dict[str, Schema]:
         "at": _parameter("query", "at", moment, "As the task stood at this time. Not together with `version`."),
         "after": _parameter("query", "after", {**version, "minimum": 0}, "Events behind this version."),
         "history_limit": _parameter("query", "limit", _limit(100, 1000), "Events of a page."),
+        "from_version": _parameter("query", "from", version, "The one version.", required=True),
+        "to_version": _parameter("query", "to", version, "The other version.", required=True),
+        "position": _parameter(
+            "query", "after", {**version, "minimum": 0, "default": 0}, "Events behind this position."
+        ),
+        "since": _parameter("query", "since", moment, "Only events from this time on."),
+        "events_limit": _parameter("query", "limit", _limit(1000, 10_000), "Positions that are looked at."),
+        "type": _parameter("query", "type", types, "Only these types, joined by commas."),
+        "of_task": _parameter("query", "task_id", {"type": "string", "format": "uuid"}, "Only this task."),
+        "Last-Event-ID": _parameter(
+            "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "The position to go on behind."
+        ),
+        "from_day": _parameter("query", "from", day, "The first day (UTC); unset, thirty days are told."),
+        "to_day": _parameter("query", "to", day, "The last day (UTC); unset, today."),
         "status": _parameter("query", "status", {"enum": list(STATUSES)}, "Unset: `draft` and `open`."),
         "category": _parameter("query", "category", text, "Only this category."),
         "q": _parameter("query", "q", text, "Each word is the beginning of a word in title or description."),
@@ -270,7 +229,8 @@ def _limit(default: int, most: int) -> Schema:
 def headers() -> dict[str, Schema]:
     """`components/headers`."""
     text = {"type": "string"}
-    return events.headers() | {
+    whole = {"type": "integer", "minimum": 0}
+    return {
         "X-Request-Id": _header({"type": "string", "format": "uuid"}, "The request's id: yours where it is a uuid."),
         "ETag": _header({"type": "string", "pattern": '^".+"$'}, 'Of a task: its version, as in `"7"`.'),
         "Last-Modified": _header(text, "The time of the last event, for people."),
@@ -278,7 +238,11 @@ def headers() -> dict[str, Schema]:
         "Location": _header({"type": "string", "format": "uri-reference"}, "Where the new task is."),
         "WWW-Authenticate": _header(text, "The scheme: Bearer."),
         "Retry-After": _header({"type": "integer", "minimum": 0}, "Seconds to wait before the next try."),
-        "Allow": _header(text, "The methods of this path."),
+        "X-Next-After": _header(whole, "The last position that was looked at."),
+        "X-Head": _header(whole, "The last position there is."),
+        "X-RateLimit-Limit": {**_header(whole, "Requests a minute."), "required": False},
+        "X-RateLimit-Remaining": {**_header(whole, "How many of them are left."), "required": False},
+        "X-RateLimit-Reset": {**_header(whole, "Seconds until all are there again."), "required": False},
     }
 
 

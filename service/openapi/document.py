@@ -7,23 +7,25 @@ from typing import Any
 
 import msgspec
 
-from service.openapi import components, drafts, events, pages, tasks
+from service.openapi import components, drafts, events, pages, past, tasks
 from service.openapi.examples import EXAMPLES, problem_example
 from service.openapi.operation import Answer, Content, Operation
 from service.problems import PROBLEMS
 
 OPERATIONS: tuple[Operation, ...] = tuple(
-    chain(drafts.OPERATIONS, tasks.OPERATIONS, events.OPERATIONS, pages.OPERATIONS)
+    chain.from_iterable(module.OPERATIONS for module in (drafts, tasks, past, events, pages))
 )
 
 TAGS = {
     "Drafts": "Writing: every change of a value is an event, and nothing is acknowledged before it is durable.",
     "Tasks": "Reading, now and as of any version or time.",
-    "History": "The events themselves.",
-    "Analytics": "All events, in pages and live, and what they add up to.",
+    "History": "The events of a task, and what they tell.",
+    "Events": "The events of all tasks, for those with the scope `analytics` (without text) or `audit` (whole).",
     "Operations": "For those who run the service. No token is needed.",
     "Pages": "For people. No token is needed to load them.",
 }
+
+_RATE_LIMIT = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 _ABOUT = """\
 An event-sourced draft service: the whole history of every draft, durable, ordered and provable.
@@ -80,7 +82,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": [_reference("parameters", name) for name in operation.parameters],
-        "responses": {str(answer.status): _answer(answer) for answer in operation.answers} | _problems(operation),
+        "responses": _responses(operation),
     }
     if operation.description:
         found["description"] = operation.description
@@ -88,9 +90,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
         found["requestBody"] = {"required": operation.body_required, "content": _contents(operation.bodies)}
     if operation.public:
         found["security"] = []
-    elif operation.scope:
-        found["security"] = [{"bearer": [operation.scope]}]
+    elif operation.scopes:
+        found["security"] = [{"bearer": [scope]} for scope in operation.scopes]
     return found
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses = {str(answer.status): _answer(answer) for answer in operation.answers} | _problems(operation)
+    if not operation.public:
+        for response in responses.values():
+            response["headers"] |= {name: _reference("headers", name) for name in _RATE_LIMIT}
+    return responses
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from service.openapi import events
 from service.problems import PROBLEMS
 
 TASK_ID = "0b7d1a52-7a0e-4c6e-9c53-6f2d1c8e4a10"
@@ -64,6 +63,22 @@ _EVENT = {
     "data": {"field": "description", "edit": {"at": 11, "cut": 0, "insert": "d"}},
     "digest": "5d41c1f0a2b7f1d7c9a0f3b44d0a6e2f8c3b1e7a9d5c2f4e6a8b0c1d3e5f7a9b",
 }
+_REDACTED: dict[str, Any] = {
+    **{name: value for name, value in _EVENT.items() if name != "digest"},
+    "data": {"field": "description", "edit": {"at": 11, "cut": 0, "insert_length": 1}},
+}
+_FIGURES = {
+    "created": 12,
+    "published": 7,
+    "published_at_once": 1,
+    "discarded": 2,
+    "expired": 0,
+    "edits": 4211,
+    "edits_per_draft": 350.9,
+    "time_to_publish_seconds": {"median": 912.5, "p90": 4010.0},
+    "last_field_before_left": {"description": 2},
+    "funnel": {"created": 12, "typed": 11, "publishable": 8, "published": 7},
+}
 _MISSING = [
     {
         "pointer": "/description",
@@ -97,12 +112,58 @@ EXAMPLES: dict[str, Any] = {
     "publish check": {"publishable": False, "errors": _MISSING},
     "history": {"items": [_EVENT], "next_after": None},
     "history lines": '{"position":1042,"task_id":"0b7d1a52-7a0e-4c6e-9c53-6f2d1c8e4a10","version":7}\n',
-    "live": {"status": "live"},
-    "ready": {
-        "status": "ready",
-        "views": [{"view": "statistics", "position": 2077, "events": 0, "seconds": 0.0, "failure": None}],
+    "event page": {"items": [_REDACTED], "next_after": 1042, "head": 1042},
+    "cloud events": [
+        {
+            "specversion": "1.0",
+            "id": f"{TASK_ID}:7",
+            "source": f"/api/v1/tasks/{TASK_ID}",
+            "type": "palimpsest.DraftFieldChanged.v1",
+            "subject": TASK_ID,
+            "time": "2026-11-23T12:00:00.123456Z",
+            "datacontenttype": "application/json",
+            "position": 1042,
+            "data": _REDACTED["data"],
+        }
+    ],
+    "stream": 'id: 1042\nevent: DraftFieldChanged\ndata: {"position":1042,"version":7}\n\n',
+    "statistics": {
+        "from": "2026-11-23",
+        "to": "2026-11-23",
+        "position": 1042,
+        "total": _FIGURES,
+        "days": [{"day": "2026-11-23", **_FIGURES}],
     },
-    **events.examples(_EVENT),
+    "diff": {
+        "from": 4,
+        "to": 7,
+        "fields": [
+            {"field": "budget_usd", "before": 0, "after": 151.5},
+            {
+                "field": "title",
+                "before": "A page",
+                "after": "A landing page",
+                "segments": [
+                    {"op": "equal", "text": "A "},
+                    {"op": "insert", "text": "landing "},
+                    {"op": "equal", "text": "page"},
+                ],
+            },
+        ],
+    },
+    "blame": {
+        "segments": [
+            {
+                "text": "One page, warm colours.",
+                "version": 7,
+                "actor": USER_ID,
+                "occurred_at": "2026-11-23T12:00:00.123456Z",
+            }
+        ]
+    },
+    "verdict": {"ok": True, "events": 7, "head": _EVENT["digest"]},
+    "live": {"status": "live"},
+    "ready": {"status": "ready"},
     "openapi": {"openapi": "3.1.0"},
     "page": "<!doctype html>",
     "file": ":root { color-scheme: light dark; }",

@@ -25,7 +25,7 @@ class Answer(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True):
-    """One method on one path. `name` is the operationId, `scope` the one that it cannot be done without."""
+    """One method on one path. `name` is the operationId, `scopes` those of which it needs one."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Operation(Struct, frozen=True):
     body_required: bool = True
     description: str = ""
     public: bool = False
-    scope: str | None = None
+    scopes: tuple[str, ...] = ()
 
 
 VERSIONED = ("ETag", "Last-Modified", "Cache-Control")
@@ -52,7 +52,7 @@ PAGE = (
 )
 """The answers of a page."""
 
-ANY = ("unauthorized", "malformed-parameter", "internal", "store-unavailable")
+ANY = ("unauthorized", "too-many-requests", "malformed-parameter", "internal", "store-unavailable")
 """What every request below /api may end with."""
 
 READING = (*ANY, "not-found", "history-corrupt")

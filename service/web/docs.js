@@ -82,7 +82,7 @@ function article(spec, { path, method, operation }) {
 
 /** @param {any} operation */
 function access(operation) {
-  const scopes = (operation.security?.[0]?.bearer ?? []).join(', ');
+  const scopes = (operation.security ?? []).flatMap((/** @type {any} */ one) => one.bearer).join(' or ');
   const words = operation.security?.length === 0 ? 'No token is needed.' : scopes && `Needs the scope ${scopes}.`;
   return make('p', { className: 'quiet', hidden: !words }, words || '');
 }

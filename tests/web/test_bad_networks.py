@@ -72,8 +72,9 @@ def test_a_service_that_asks_for_patience_is_left_alone_for_so_long(
     page.locator("#description").fill("Not so fast")
     says(page, "Too much at once, kept on this device")
     page.locator("#description").fill("Not so fast, please")
+    page.wait_for_timeout(1_000)
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_timeout(2_000)
+    page.wait_for_timeout(1_000)
     assert [request.method for request in proxy.seen].count("PATCH") == 1
     proxy.treatment = faithful
     says(page, "Saved")
