@@ -18,7 +18,7 @@ def test_a_lost_answer_is_looked_up_and_nobody_notices(database: str, start_serv
     ):
         server = start_server(PALIMPSEST_DATABASE_URL=url)
         with Recorder(server, 6, tasks=4) as recorder:
-            time.sleep(6)
+            time.sleep(3)
         figures = check(database, recorder)
         check_retries(recorder)
         server.stop()
