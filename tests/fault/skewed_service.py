@@ -1,4 +1,4 @@
-"""The service with a clock that the file CLOCK_OFFSET sets: its content is the number of seconds that the clock is off."""
+"""The service with a clock that is off: by as many seconds as the file CLOCK_OFFSET holds."""
 
 import os
 from pathlib import Path
