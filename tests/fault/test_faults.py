@@ -9,7 +9,7 @@ from tests.fault.evidence import check, check_retries
 from tests.fault.faults import READY_AFTER, Faults
 from tests.fault.recorder import Recorder
 
-TYPING = 1.0
+TYPING = 0.5
 """Seconds of undisturbed typing between two faults."""
 
 

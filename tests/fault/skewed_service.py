@@ -1,0 +1,33 @@
+"""The service with a clock that is off: by as many seconds as the file CLOCK_OFFSET holds."""
+
+import os
+from pathlib import Path
+
+from granian.constants import Interfaces, Loops
+from granian.server.mp import MPServer
+
+from service.app import App, create_app
+from service.context import system_clock
+from service.settings import read_settings
+
+
+def skewed_clock() -> int:
+    """The time of the machine's clock, off by what the file says."""
+    return system_clock() + int(Path(os.environ["CLOCK_OFFSET"]).read_text()) * 1_000_000
+
+
+def skewed_app() -> App:
+    """The application as `serve` makes it, but for its clock."""
+    return create_app(read_settings(os.environ), skewed_clock)
+
+
+if __name__ == "__main__":
+    settings = read_settings(os.environ)
+    MPServer(
+        "skewed",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        websockets=False,
+    ).serve(target_loader=skewed_app, wrap_loader=False)
