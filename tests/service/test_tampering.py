@@ -230,6 +230,13 @@ TAMPERINGS: dict[str, tuple[Tamper, list[tuple[UUID, int, str]]]] = {
     ),
     "a row's version lowered": (
         sql(f"UPDATE current_task SET version = 5 WHERE id = '{B}'"),
+        [(B, 5, "head-mismatch")],
+    ),
+    "a row set back with its digest": (
+        sql(
+            "UPDATE current_task SET version = 5, digest ="
+            f" (SELECT digest FROM draft_events WHERE {event(B, 5)}) WHERE id = '{B}'"
+        ),
         [(B, 6, "log-ahead-of-view")],
     ),
     "a row's version raised": (

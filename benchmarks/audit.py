@@ -1,0 +1,71 @@
+"""How fast the log is verified, replayed, signed and made into a view again, as the commands do it.
+
+    python -m benchmarks.audit [--events 1000000] [--length 500]
+
+A synthetic log is written into a database of its own, which goes away afterwards; its view is made by the rebuild.
+One connection, one run of each, the log in memory where it fits. `--length` is how many events a draft has, about:
+the longer a draft, the longer the texts that a replay has to copy.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from benchmarks.synthetic_log import SyntheticLog, write_log
+from service.checkpoint import damages, take_checkpoint
+from service.embedded import embedded_server
+from service.log_reading import last_position, open_reading_connection, tasks_of_log_and_view
+from service.migrate import migrate
+from service.rebuild_current_task import rebuild_current_task
+from service.verification import verdicts
+
+T = TypeVar("T")
+
+
+def nothing(steps: int) -> None:
+    """For whom does not want to know how far it is."""
+
+
+def timed(what: str, events: int, work: Callable[[], T]) -> T:
+    """The outcome of the work; its time and rate are printed."""
+    begun = time.perf_counter()
+    outcome = work()
+    seconds = time.perf_counter() - begun
+    click.echo(f"{what:40} {seconds:8.1f} s {events / seconds:12,.0f} events/s")
+    return outcome
+
+
+@click.command()
+@click.option("--events", default=1_000_000, type=click.IntRange(1))
+@click.option("--length", default=500, type=click.IntRange(1), help="Events of a draft before it is published, about.")
+def main(events: int, length: int) -> None:
+    """Measure what auditors run."""
+    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as url:
+        migrate(url)
+        log = SyntheticLog(1, events, max(1, events // length))
+        timed("write a synthetic log", events, lambda: write_log(url, log))
+        with open_reading_connection(url) as connection:
+            connection.execute("ANALYZE draft_events")
+            rebuilt = timed("rebuild current_task", events, lambda: rebuild_current_task(url))
+            connection.execute("ANALYZE current_task")
+            verified = timed(
+                "verify --all: chains, heads, replays, views",
+                events,
+                lambda: list(verdicts(tasks_of_log_and_view(connection), nothing)),
+            )
+            position = last_position(connection)
+            checkpoint = timed("checkpoint", events, lambda: take_checkpoint(connection, position, 0, nothing))
+            found = timed("verify --checkpoint", events, lambda: list(damages(connection, checkpoint, nothing)))
+            assert not found
+            assert all(verdict.ok for verdict in verified)
+            assert sum(verdict.events for verdict in verified) == checkpoint.events == events
+    longest = max(verdict.events for verdict in verified)
+    click.echo(f"{rebuilt.tasks:,} tasks, the longest of {longest:,} events")
+
+
+if __name__ == "__main__":
+    main()
