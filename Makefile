@@ -39,6 +39,10 @@ lint: install ## Check format, rules and types
 bench: install ## Measure the write path against its peers (about 10 minutes)
 	$(BIN)/python -m benchmarks.run
 
+.PHONY: bench-short
+bench-short: install ## The same once and briefly: fails on errors, never on speed (about a minute)
+	$(BIN)/python -m benchmarks.run --short
+
 .PHONY: fault soak
 fault: install ## Kill everything again and again while people type (about 10 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault

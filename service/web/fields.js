@@ -22,7 +22,7 @@ export const FORM_FIELDS = Object.freeze({
   description: limited(LIMITS.description, { text: true }),
   category: limited(LIMITS.category),
   task_type: limited(LIMITS.task_type),
-  requirements: { decode: showObject, encode: readObject },
+  requirements: { decode: showObject, encode: remembering(readObject) },
   budget_usd: { blank: 0, decode: (wire) => (wire === 0 ? '' : String(wire)), encode: readBudget },
   experimentation: { decode: String, encode: Number },
   brand_kit_id: { decode: (wire) => wire ?? '', encode: readBrandKit },
@@ -44,6 +44,24 @@ function limited(limit, field = {}) {
       if (text.includes('\0')) throw new Invalid('nul', 'It contains a character that cannot be stored (U+0000).');
       return text;
     },
+  };
+}
+
+/**
+ * The last answer again for the same text: every keystroke in any field asks.
+ * @param {(text: string) => unknown} read
+ */
+function remembering(read) {
+  /** @type {string | undefined} */
+  let known;
+  /** @type {unknown} */
+  let value;
+  return (/** @type {string} */ text) => {
+    if (text !== known) {
+      value = read(text);
+      known = text;
+    }
+    return value;
   };
 }
 
