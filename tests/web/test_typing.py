@@ -34,7 +34,15 @@ def agree(person: Person, page: Page, task_id: str, text: str) -> None:
 def test_a_recording_typed_at_absurd_speed_arrives_to_the_character(
     person: Person, traces: Path, recording: str
 ) -> None:
-    edits = recorded(traces / recording)
+    type_like_nobody(person, recorded(traces / recording))
+
+
+def test_several_scripts_typed_at_absurd_speed_arrive_to_the_character(person: Person) -> None:
+    type_like_nobody(person, invented(seed=2, count=2_000))
+
+
+def type_like_nobody(person: Person, edits: list[Edit]) -> None:
+    """Without waiting between the edits."""
     task_id = person.client.new_draft()
     page = person.open(task_id)
     for start in range(0, len(edits), 250):
