@@ -3,7 +3,9 @@
 The autosave skips the framework: its path goes straight to the route's function. All else is Litestar's.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from time import perf_counter
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -24,12 +26,16 @@ from service.settings import Settings
 from service.shutdown import on_termination
 from service.sweep import Sweep
 
+log = logging.getLogger(__name__)
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 _PREFIX = "/api/v1/tasks/"
 _TASK_PATH = len(_PREFIX) + 36
+_TASK = _PREFIX + "{task_id}"
+_NO_ROUTE = "none"
 
 
 class App:
@@ -37,7 +43,7 @@ class App:
 
     def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
         assert settings.database_url is not None
-        self.context = Context(settings, clock)
+        self.context = Context(settings, clock, seat)
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._sweep = Sweep(self.context)
         self._table = RouteTable(HANDLERS)
@@ -65,6 +71,7 @@ class App:
         if scope["type"] != "http":
             await self._litestar(scope, receive, send)  # type: ignore[arg-type]
             return
+        begun = perf_counter()
         context = self.context
         path = scope["path"]
         call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
@@ -75,14 +82,33 @@ class App:
             if is_autosave and reply is None:
                 reply = await answered(drafts.autosave, context, call, {"task_id": path[len(_PREFIX) :]})
             if reply is not None:
+                seconds = self._count(call, _TASK if is_autosave else _NO_ROUTE, reply.status, reply.headers, begun)
+                headers.append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
                 await _send(send, reply, headers, call.method)
                 return
         refusal = self._unrouted(call)
         if refusal is not None:
+            self._count(call, _NO_ROUTE, refusal.status, refusal.headers, begun)
             await _send(send, refusal, headers, call.method)
             return
         scope["state"]["call"] = call
-        await self._litestar(_as_get(scope), receive, _sender(send, headers, call.method))  # type: ignore[arg-type]
+        inner = _as_get(scope)
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                route = inner.get("path_template") or _NO_ROUTE
+                self._count(call, route, message["status"], message.get("headers", ()), begun)
+            await send(message)
+
+        await self._litestar(inner, receive, _sender(counted, headers, call.method))  # type: ignore[arg-type]
+
+    def _count(self, call: Call, route: str, status: int, headers: Iterable[Header], begun: float) -> float:
+        """Tell the metrics, and the log at debug, of an answer that begins; returns the seconds that it took."""
+        seconds = perf_counter() - begun
+        self.context.metrics.request(call.method, route, status, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("request", extra=_noted(call, status, headers, seconds))
+        return seconds
 
     def _unrouted(self, call: Call) -> Reply | None:
         """The reply to OPTIONS, to a path that does not exist, and to a method that the path does not have."""
@@ -118,6 +144,20 @@ def create_app(settings: Settings, clock: Clock = system_clock, seat: Seat | Non
     `seat` is its place among the processes of one service; without one it counts for itself.
     """
     return App(settings, clock, seat)
+
+
+def _noted(call: Call, status: int, headers: Iterable[Header], seconds: float) -> dict[str, Any]:
+    """What the log says of a request: no query, no header of the client's, nothing that was typed."""
+    etag = dict(headers).get(b"etag", b"").decode().strip('"')
+    return {
+        "request_id": call.request_id,
+        "method": call.method,
+        "path": call.path,
+        "status": status,
+        "seconds": round(seconds, 6),
+        "actor": str(call.user.id) if call.user else None,
+        "version": int(etag) if etag.isdigit() else None,
+    }
 
 
 async def _send(send: Send, reply: Reply, more: list[Header], method: str) -> None:

@@ -19,9 +19,11 @@ from service.call import Call
 from service.event_log import EventLog
 from service.feed import Feed
 from service.history import task_at_version
+from service.metrics import Metrics
 from service.orders import IdempotencyKey, Order, Outcome, Overloaded, Repeated, StoreUnavailable
 from service.pool import ReadingPool
 from service.problems import Problem, problem_of
+from service.seats import Seat
 from service.settings import Settings
 from service.store import Store
 from service.writer import Writer
@@ -40,7 +42,7 @@ def system_clock() -> int:
 class Context:
     """One process of the service."""
 
-    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
         assert settings.database_url is not None
         self.settings = settings
         self.clock = clock
@@ -50,16 +52,19 @@ class Context:
         self.event_log = EventLog(self.pool)
         self.feed = Feed(settings.database_url, self.event_log)
         self.writer = Writer(settings.database_url)
+        self.metrics = Metrics(self.writer, self.feed, self.pool, seat)
 
     async def start(self) -> None:
         """Open the connections; where there is no store, whoever needs one is told so until there is."""
         await self.pool.open()
         await self.writer.start()
+        self.metrics.start()
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
         self.feed.close()
         await self.writer.stop()
+        await self.metrics.stop()
         await self.pool.close()
 
     async def readable(self, call: Call, task_id: UUID) -> Head:
@@ -104,6 +109,7 @@ class Context:
 
     async def as_of(self, repeated: Repeated) -> Task:
         """The task at the version that a request under the same key produced."""
+        self.metrics.repeated()
         head = await self.store.head(repeated.task_id)
         if head and head.task.version == repeated.version:
             return head.task

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -74,6 +74,13 @@ class Writer:
         self._batch: list[Waiting] = []
         self._stopping = False
         self.conflicts = 0
+        self.lookups = 0
+        self.committed: Callable[[int, float], None] = _not_counted
+
+    @property
+    def waiting(self) -> int:
+        """How many orders wait, those that are being committed not among them."""
+        return len(self._queue)
 
     async def start(self) -> None:
         """Begin to work; a store that is not there yet is waited for as one that went away is."""
@@ -194,8 +201,10 @@ class Writer:
 
     async def _append(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[Waiting]:
         """Write the groups; returns the orders of those that lost their place."""
+        begun = time.perf_counter()
         try:
             losers = await append(connection, groups)
+            self.committed(sum(len(group.waiting) for group in groups), time.perf_counter() - begun)
         except (psycopg.Error, OSError) as error:
             self._heads.clear()
             if connection.closed:
@@ -227,6 +236,7 @@ class Writer:
 
     async def _look(self, groups: list[Group], error: Exception) -> list[Waiting]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
+        self.lookups += 1
         log.warning("connection lost while committing, looking what was recorded: %s", error)
         found: set[tuple[UUID, int, bytes]] = set()
         try:
@@ -317,6 +327,10 @@ class Writer:
             if waiting.since < deadline:
                 waiting.settle(StoreUnavailable("The store does not answer."))
         self._watcher = asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch)
+
+
+def _not_counted(orders: int, seconds: float) -> None:
+    """Nobody wants to know how many orders were committed at once, and how long it took."""
 
 
 def _refused(error: Exception, group: Group) -> Exception:

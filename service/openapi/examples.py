@@ -164,6 +164,7 @@ EXAMPLES: dict[str, Any] = {
     "verdict": {"ok": True, "events": 7, "head": _EVENT["digest"]},
     "live": {"status": "live"},
     "ready": {"status": "ready"},
+    "metrics": "# TYPE palimpsest_orders_waiting gauge\npalimpsest_orders_waiting 0.0\n",
     "openapi": {"openapi": "3.1.0"},
     "page": "<!doctype html>",
     "file": ":root { color-scheme: light dark; }",

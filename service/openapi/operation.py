@@ -5,6 +5,7 @@ from msgspec import Struct
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 HTML = "text/html; charset=utf-8"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Content(Struct, frozen=True):
@@ -52,11 +53,11 @@ PAGE = (
 )
 """The answers of a page."""
 
-ANY = ("unauthorized", "too-many-requests", "malformed-parameter", "internal", "store-unavailable")
+ANY = ("unauthorized", "malformed-parameter", "too-many-requests", "internal", "store-unavailable", "overloaded")
 """What every request below /api may end with."""
 
 READING = (*ANY, "not-found", "history-corrupt")
-CHANGING = (*READING, "body-too-large", "version-mismatch", "idempotency-key-reused", "overloaded")
+CHANGING = (*READING, "body-too-large", "version-mismatch", "idempotency-key-reused")
 CHANGING_A_DRAFT = (*CHANGING, "not-a-draft")
 WITH_BODY = ("malformed-json", "unsupported-media-type", "validation")
 CREATING = (*(slug for slug in CHANGING if slug != "not-found"), *WITH_BODY)

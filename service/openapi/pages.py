@@ -1,6 +1,6 @@
 """The operations without a token: health, this document, and the pages."""
 
-from service.openapi.operation import CACHED, NOT_MODIFIED, PAGE, Answer, Content, Operation, json_answer
+from service.openapi.operation import CACHED, METRICS, NOT_MODIFIED, PAGE, Answer, Content, Operation, json_answer
 
 CONDITIONAL = ("If-None-Match",)
 
@@ -22,6 +22,15 @@ OPERATIONS = (
         "Whether changes can be recorded",
         (json_answer("They can.", "Health", "ready"),),
         ("store-unavailable",),
+        public=True,
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Operations",
+        "How the service fares, for Prometheus",
+        (Answer(200, "Counters of all its processes.", ("Cache-Control",), (Content("Text", ("metrics",), METRICS),)),),
         public=True,
     ),
     Operation(

@@ -1,8 +1,9 @@
-"""Whether the process lives, and whether it can record changes."""
+"""Whether the process lives, whether it can record changes, and how it fares."""
 
-from service.call import Call, Reply, json_reply
+from service.call import NO_STORE, Call, Reply, json_reply
 from service.context import Context
 from service.lag import read_lags
+from service.metrics import CONTENT_TYPE
 from service.routing import route
 
 
@@ -19,4 +20,10 @@ async def ready(context: Context, call: Call) -> Reply:
     return json_reply({"status": "ready", "views": await read_lags(context.pool)})
 
 
-ROUTES = [live, ready]
+@route("GET", "/metrics")
+async def metrics(context: Context, call: Call) -> Reply:
+    """What Prometheus reads, of all processes of the service together."""
+    return Reply(200, [(b"content-type", CONTENT_TYPE.encode()), NO_STORE], await context.metrics.text())
+
+
+ROUTES = [live, ready, metrics]
