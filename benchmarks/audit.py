@@ -7,14 +7,13 @@ One connection, one run of each, the log in memory where it fits. `--length` is 
 the longer a draft, the longer the texts that a replay has to copy.
 """
 
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from benchmarks.servers import temporary_directory
 from benchmarks.synthetic_log import SyntheticLog, write_log
 from service.checkpoint import damages, take_checkpoint
 from service.embedded import embedded_server
@@ -44,7 +43,7 @@ def timed(what: str, events: int, work: Callable[[], T]) -> T:
 @click.option("--length", default=500, type=click.IntRange(1), help="Events of a draft before it is published, about.")
 def main(events: int, length: int) -> None:
     """Measure what auditors run."""
-    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as url:
+    with temporary_directory() as folder, embedded_server(folder) as url:
         migrate(url)
         log = SyntheticLog(1, events, max(1, events // length))
         timed("write a synthetic log", events, lambda: write_log(url, log))
