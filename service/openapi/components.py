@@ -205,7 +205,7 @@ def parameters() -> dict[str, Schema]:
         "If-Match": _parameter(
             "header",
             "If-Match",
-            {"type": "string", "pattern": rf"^(\*|{tags}(, ?{tags})*)$"},
+            {"type": "string", "pattern": rf"^(\*|{tags}(, ?{tags})*)$", "examples": ['"7"']},
             'Only at this version, as in `"7"`, at one of a list, or of any task that exists: `*`.',
         ),
         "If-None-Match": _parameter("header", "If-None-Match", {"type": "string"}, "The ETag that you have."),
