@@ -120,10 +120,18 @@ class Group:
             log.exception("an order failed")
             self.results.append(error)
 
-    def settle(self) -> None:
-        """What was decided holds: tell those who wait."""
+    def settle(self) -> list[Waiting]:
+        """What was decided holds: tell those who wait.
+
+        Returns those whose refusal does not hold yet: it may be a retry, and its key was not looked for.
+        """
+        again = []
         for waiting, result in zip(self.waiting, self.results, strict=True):
-            waiting.settle(result)
+            if waiting.order.key and isinstance(result, Refusal) and not self.fresh:
+                again.append(waiting)
+            else:
+                waiting.settle(result)
+        return again
 
     def fail(self, error: Exception) -> None:
         """Nothing of it was recorded: tell those who wait."""

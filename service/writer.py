@@ -163,8 +163,13 @@ class Writer:
         self, connection: AsyncConnection[Any], batch: list[Waiting]
     ) -> tuple[list[Group], list[Waiting]]:
         groups: dict[UUID, Group] = {}
-        # Publishing compares the view itself with the replayed history, not what is remembered of it.
-        unknown = {waiting.order.task_id for waiting in batch if isinstance(waiting.order.command, PublishDraft)}
+        # Publishing compares the view itself with the replayed history, not what is remembered of it; and what is
+        # decided again under a key may be a retry, which only the store can tell.
+        unknown = {
+            waiting.order.task_id
+            for waiting in batch
+            if isinstance(waiting.order.command, PublishDraft) or (waiting.attempts and waiting.key_name)
+        }
         again: list[Waiting] = []
         for waiting in batch:
             task_id = waiting.order.task_id
@@ -217,13 +222,13 @@ class Writer:
                 self._turns.lost()
                 again += self._not_too_often(group.waiting)
             else:
-                self._won(group)
+                again += self._won(group)
         return again
 
-    def _won(self, group: Group) -> None:
+    def _won(self, group: Group) -> list[Waiting]:
         if group.head and group.events:
             self._heads.remember(group.head)
-        group.settle()
+        return group.settle()
 
     async def _look(self, groups: list[Group], error: Exception) -> list[Waiting]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
@@ -248,7 +253,7 @@ class Writer:
         for group in groups:
             last = group.events[-1] if group.events else None
             if last and (last.task, last.version, bytes.fromhex(last.digest)) in found:
-                self._won(group)
+                again += self._won(group)
             else:
                 again += self._not_too_often(group.waiting)
         return again

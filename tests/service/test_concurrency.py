@@ -169,3 +169,18 @@ def test_a_task_can_be_created_once_however_many_try(client: Client) -> None:
         )
 
     assert sorted(answers) == [201] + [409] * 7
+
+
+def test_a_retry_among_other_changes_is_answered_as_the_first_time(client: Client) -> None:
+    task_id = client.new_draft()
+    first = patch(client, task_id, key="k", tag='"1"', title="a")
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(20):
+            others = [threads.submit(patch, client, task_id, category=f"{number}, {n}") for n in range(7)]
+            again = patch(client, task_id, key="k", tag='"1"', title="a")
+
+            assert (again.status_code, again.content) == (200, first.content)
+            assert {
+                (other.result().status_code, other.result().text[:300] if other.result().is_error else "")
+                for other in others
+            } == {(200, "")}
