@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -18,9 +19,10 @@ settings.register_profile("long", max_examples=3000)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of an embedded PostgreSQL with an empty, migrated database that serves as a template."""
-    with embedded_server(tmp_path_factory.mktemp("data")) as url:
+    # Not below pytest's own directory, which each run of root that begins closes to the account of the server.
+    with TemporaryDirectory(prefix="palimpsest-tests-") as directory, embedded_server(Path(directory) / "data") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
         migrate(with_database(url, TEMPLATE))
