@@ -371,6 +371,8 @@ class _Server:
                 if _locked(alive):
                     return True
                 pid_file = self.read_pid_file()
+                if asked and pid_file is None:
+                    return True  # the last thing it does; a process forked during a start may hold the lock for longer
                 if not asked and pid_file and _listens(pid_file):  # not yet, where the start was given up
                     os.kill(pid_file.pid, signal.SIGINT)  # a fast shutdown
                     asked.append(pid_file)
