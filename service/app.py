@@ -83,7 +83,8 @@ class App:
                 reply = await answered(drafts.autosave, context, call, {"task_id": path[len(_PREFIX) :]})
             if reply is not None:
                 seconds = self._count(call, _TASK if is_autosave else _NO_ROUTE, reply.status, reply.headers, begun)
-                headers.append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
+                if reply.status < 400:  # a refusal's time is nobody's business: it could tell what is there
+                    headers.append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
                 await _send(send, reply, headers, call.method)
                 return
         refusal = self._unrouted(call)
