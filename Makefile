@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test model traces tail lint bench clean
+.PHONY: help install run test fuzz model traces tail lint bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and s
 
 tail: install ## Look for longer for events that a reader misses while writers are slow and connections die (about 5 minutes)
 	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/service/test_no_gap.py
+
+fuzz: install ## Try the OpenAPI document on the service with several thousand requests (about 10 minutes)
+	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s tests/fuzz
 
 lint: install ## Check format, rules and types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from domain.publishing import violations
 from domain.task import Task
 from projections.current_task import ListedTask, listed
 from projections.history import Envelope, envelope
-from service.call import NO_STORE, Call, Reply, json_reply, parse_uuid, task_headers, task_reply
+from service.call import MAX_VERSION, NO_STORE, Call, Reply, json_reply, parse_uuid, task_headers, task_reply
 from service.context import Context
 from service.history import recorded, task_at_time, task_at_version
 from service.problems import Problem
@@ -161,7 +161,7 @@ async def publish_check(context: Context, call: Call, task_id: str) -> Reply:
 async def read_history(context: Context, call: Call, task_id: str) -> Reply:
     """The events behind version `after`, oldest first; one a line for those who accept NDJSON."""
     query = call.query()
-    after = query.version("after") or 0
+    after = query.whole("after", 0, 0, MAX_VERSION)
     limit = query.whole("limit", 100, 1, 1000)
     task = parse_uuid(task_id, "task_id")
     await context.readable(call, task)
