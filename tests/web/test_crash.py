@@ -52,7 +52,7 @@ def kill(profile: Path) -> None:
     mine = [
         process
         for process in psutil.Process().children(recursive=True)
-        if any(str(profile) in argument for argument in process.cmdline())
+        if process.status() != psutil.STATUS_ZOMBIE and any(str(profile) in argument for argument in process.cmdline())
     ]
     assert mine
     for process in mine:
