@@ -27,8 +27,8 @@ import psycopg
 from service.embedded import embedded_server
 
 with embedded_server(Path(sys.argv[1])) as url:
-    print(url, flush=True)
     try:
+        print(url, flush=True)
         sys.stdin.read()
     except KeyboardInterrupt:
         with psycopg.connect(url) as connection:

@@ -69,7 +69,8 @@ def test_head_answers_as_get_without_the_body(client: Client, path: str) -> None
     assert {k: v for k, v in head.headers.items() if k not in own} == {
         k: v for k, v in get.headers.items() if k not in own
     }
-    assert int(head.headers["content-length"]) == len(get.content)
+    if path != "/metrics":  # its figures move between the two
+        assert int(head.headers["content-length"]) == len(get.content)
     assert head.content == b""
 
 
