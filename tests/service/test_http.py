@@ -150,7 +150,9 @@ def test_refusals_come_in_the_order_of_the_contract(server: Server, client: Clie
     stale = {"If-Match": '"99"', "Content-Type": "application/json"}
 
     def sent(path: str, body: bytes, headers: dict[str, str], method: str = "PATCH") -> str:
-        return slug_of(client.request(method, f"/api/v1/tasks/{path}", content=body, headers=headers))
+        return slug_of(
+            client.request(method, f"/api/v1/tasks/{path}", content=body, headers={"Connection": "close", **headers})
+        )
 
     no_token = httpx.post(f"{server.url}/api/v1/tasks/{theirs}/nowhere", content=too_large, headers=wrong)
     assert slug_of(no_token) == "unauthorized"
