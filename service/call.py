@@ -1,5 +1,6 @@
 """One HTTP request as the routes see it: who asks, with which headers and body; and the replies to it."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -25,6 +26,9 @@ MAX_BODY = 256 * 1024
 MAX_DRAINED = 2 * 1024 * 1024
 """Bytes that are read of a body that is refused for its size."""
 
+BODY_PATIENCE = 10.0
+"""Seconds that a client may take to send a body, so that those who never finish do not gather."""
+
 MAX_VERSION = 2**63 - 1
 """Above it no version and no position exists, nor does a bigint."""
 
@@ -38,7 +42,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Disconnected(Exception):
-    """The client left before its request was whole."""
+    """The client left, or fell silent, before its request was whole."""
 
 
 class Call:
@@ -78,7 +82,14 @@ class Call:
         return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
 
     async def body(self) -> bytes:
-        """The whole body. Raises the problem `body-too-large`."""
+        """The whole body. Raises the problem `body-too-large`, and `Disconnected` where the rest does not come."""
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                return await self._whole_body()
+        except TimeoutError:
+            raise Disconnected from None
+
+    async def _whole_body(self) -> bytes:
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             await self._refuse_size(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 from typing_extensions import override
@@ -24,6 +25,12 @@ from service.settings import SettingError, Settings, read_settings
 
 GRACE = 10
 """Seconds that a process may take to finish what is in flight."""
+
+CONNECTIONS = 4096
+"""Connections that a process serves at once, and as many that may wait for it to take them."""
+
+HEADER_PATIENCE = 20_000
+"""Milliseconds from one answer, or from the beginning, until a connection's next request has all its headers."""
 
 
 DEATHS = 30
@@ -43,6 +50,10 @@ def run_server(settings: Settings) -> None:
         workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
+        # Also the time that a connection may be idle: without it, those who say nothing would take up all places.
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_PATIENCE),
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
         websockets=False,
         log_level=LogLevels.warning,
         log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 256
 """Orders in one transaction."""
 
-MAX_WAITING = 4096
-"""Orders that may wait; further ones are shed."""
+MAX_WAITING = 1024
+"""Orders that may wait, a fraction of a second's work; further ones are shed, so that those taken stay quick."""
 
 MAX_ATTEMPTS = 50
 """Times an order is decided anew because its task moved, before the store counts as overloaded."""

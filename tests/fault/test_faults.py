@@ -38,4 +38,4 @@ def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed(start_faults
 def test_nothing_acknowledged_is_lost_or_doubled_however_often_it_is_killed(
     start_faults: Callable[..., Faults],
 ) -> None:
-    endure(start_faults(), rounds=12)
+    endure(start_faults(), rounds=8)
