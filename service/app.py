@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from domain.task import MICROSECONDS
 from service.call import Call, Header, Reply, problem_reply, read_headers
 from service.context import Clock, Context, system_clock
+from service.cors import Cors
 from service.handlers import HANDLERS
 from service.headers import SECURITY_HEADERS
 from service.problems import Problem, problem_of
@@ -45,6 +46,7 @@ class App:
         assert settings.database_url is not None
         self.context = Context(settings, clock, seat)
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
+        self._cors = Cors(settings.cors_origins)
         self._sweep = Sweep(self.context)
         self._table = RouteTable(HANDLERS)
         self._litestar = Litestar(
@@ -76,6 +78,7 @@ class App:
         path = scope["path"]
         call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
         headers = [*SECURITY_HEADERS, (b"x-request-id", call.request_id.encode())]
+        headers += self._cors.headers(call.headers)
         if path.startswith("/api/") and call.method != "OPTIONS":
             is_autosave = call.method == "PATCH" and len(path) == _TASK_PATH and path.startswith(_PREFIX)
             reply = self._refusal(call, scope, headers, AUTOSAVE if is_autosave else kind_of(call.method, path))
@@ -118,7 +121,7 @@ class App:
             return problem_reply(Problem("not-found", "There is nothing at this path."), call.request_id)
         allow = allow_header(methods)
         if call.method == "OPTIONS":
-            return Reply(204, [(b"allow", allow.encode())])
+            return Reply(204, [(b"allow", allow.encode()), *self._cors.preflight(call.headers, allow)])
         if ("GET" if call.method == "HEAD" else call.method) not in methods:
             return problem_reply(Problem("method-not-allowed", headers={"allow": allow}), call.request_id)
         return None

@@ -1,6 +1,7 @@
 """The settings: read once from the environment, checked, and documented by `palimpsest settings`."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from domain.publishing import PublishRules
 
 DAY = 24 * 60 * 60
 """In seconds."""
+
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 
 
 class SettingError(Exception):
@@ -32,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     description_min_length: int = 20
     draft_ttl_days: float = 30
     compute_share: float | None = None
+    cors_origins: tuple[str, ...] = ()
     rate_limit: bool = True
     log_level: str = "info"
 
@@ -106,6 +111,13 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(","))
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be origins such as https://app.example, separated by commas, without a path")
+    return origins
+
+
 def _switch(text: str) -> bool:
     return _choice("on", "off")(text) == "on"
 
@@ -160,6 +172,13 @@ VARIABLES = (
         _number(0, 1),
         "unset: compute_budget stays null",
         "Part of the budget that publishing sets aside as compute_budget",
+    ),
+    Variable(
+        "PALIMPSEST_CORS_ORIGINS",
+        "cors_origins",
+        _origins,
+        "unset: none",
+        "Origins, separated by commas, whose pages may call the API from a browser",
     ),
     Variable("PALIMPSEST_RATE_LIMIT", "rate_limit", _switch, "on", "`off` for benchmarks"),
     Variable(
