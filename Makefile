@@ -46,9 +46,12 @@ bench: install ## Measure the write path against its peers (about 10 minutes)
 bench-short: install ## The same once and briefly: fails on errors, never on speed (about a minute)
 	$(BIN)/python -m benchmarks.run --short
 
-.PHONY: fault soak
+.PHONY: fault soak fuzz
 fault: install ## Kill everything again and again while people type (about 10 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
+
+fuzz: install ## Try thousands of bodies, tokens and headers on each entry point
+	$(BIN)/python -m pytest --hypothesis-profile=long tests/service/test_fuzz.py tests/domain/test_text.py
 
 soak: install ## Type for five minutes and watch memory, files and latency
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load
