@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import httpx
+import psutil
 
 PALIMPSEST = str(Path(sys.executable).with_name("palimpsest"))
 SECRET = "a secret of at least thirty-two bytes"
@@ -86,6 +87,14 @@ class Client(httpx.Client):
         return items
 
 
+def connections(process: psutil.Process) -> list[Any]:
+    """The TCP connections of a process, none of one that is gone."""
+    try:
+        return process.net_connections("tcp")
+    except psutil.Error:
+        return []
+
+
 class Server:
     """A service in processes of its own, as `palimpsest serve` starts it."""
 
@@ -119,6 +128,12 @@ class Server:
             return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
+
+    def workers(self) -> list[psutil.Process]:
+        """Those of its processes that serve HTTP."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if any(one.status == "LISTEN" for one in connections(child))]
 
     def stop(self) -> None:
         """Stop as an operator would, and wait for the end."""

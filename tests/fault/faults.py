@@ -1,6 +1,7 @@
 """The faults: each is done to a running service, and says how long until it was ready again."""
 
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -23,15 +24,21 @@ class Faults:
         self.server = server
         self.database_url = database_url
         self.data_dir = Path(server.environment["PALIMPSEST_DATA_DIR"])
+        self._chance = random.Random(1)
         self.done: dict[str, int] = {}
         self.slowest_recovery = 0.0
 
     def kill_worker(self) -> None:
-        """SIGKILL for one of the server processes."""
+        """SIGKILL for one of the processes that serve HTTP; the others go on."""
         self._count("worker killed")
+        self._chance.choice(self.server.workers()).kill()
+
+    def kill_follower(self) -> None:
+        """SIGKILL for the children that serve nobody, among them the one that follows the log."""
+        self._count("follower killed")
         assert self.server.process is not None
-        workers = psutil.Process(self.server.process.pid).children()
-        workers[0].kill()
+        for process in set(psutil.Process(self.server.process.pid).children()) - set(self.server.workers()):
+            process.kill()
 
     def kill_service(self) -> None:
         """SIGKILL for the process that was started; it is started again."""
@@ -122,6 +129,7 @@ class Faults:
         return [
             self.cut_connections,
             self.kill_worker,
+            self.kill_follower,
             self.crash_backend,
             self.kill_postgres,
             self.freeze_postgres,

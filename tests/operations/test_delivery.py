@@ -1,0 +1,103 @@
+"""What is delivered beside the code refers to what there is: image, compose file, dashboard and alerts."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.settings import VARIABLES
+from tests.harness import Client
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+INSTRUCTIONS = [line.split(maxsplit=1) for line in DOCKERFILE.splitlines() if line and not line.startswith("#")]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+ALERTS = yaml.safe_load((ROOT / "ops" / "alerts.yaml").read_text())["groups"][0]["rules"]
+PANELS = json.loads((ROOT / "ops" / "grafana-dashboard.json").read_text())["panels"]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+EXPRESSIONS = [rule["expr"] for rule in ALERTS] + [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+
+def instructions(name: str) -> list[str]:
+    return [arguments for instruction, arguments in INSTRUCTIONS if instruction == name]
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    sources = [
+        source for line in instructions("COPY") if not line.startswith("--from=") for source in shlex.split(line)[:-1]
+    ]
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    assert packages <= set(sources)
+
+
+def test_the_image_is_built_in_stages_and_runs_as_nobody_in_particular() -> None:
+    assert len(instructions("FROM")) == 2
+    assert instructions("USER") == ["palimpsest"]
+    assert json.loads(instructions("ENTRYPOINT")[0]) + json.loads(instructions("CMD")[0]) == ["palimpsest", "serve"]
+    variables = re.findall(r"\b(PALIMPSEST_\w+)=", DOCKERFILE)
+    assert set(variables) <= {variable.name for variable in VARIABLES}
+    assert "--require-hashes" in DOCKERFILE
+
+
+def test_the_image_asks_for_its_health_where_it_is_told(client: Client) -> None:
+    (check,) = instructions("HEALTHCHECK")
+    found = re.search(r"http://127\.0\.0\.1:(\d+)(/[a-z/]+)", check)
+    assert found
+    assert found[1] == instructions("EXPOSE")[0]
+    assert client.get(found[2]).status_code == 200
+
+
+def test_the_compose_file_keeps_the_service_from_writing_anywhere_but_where_it_may() -> None:
+    service, database = COMPOSE["services"]["palimpsest"], COMPOSE["services"]["postgres"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert {mount.split(":")[0] for mount in service["tmpfs"]} == {"/tmp", "/data"}
+    assert set(service["environment"]) <= {variable.name for variable in VARIABLES}
+    assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
+    assert database["volumes"][0].split(":")[0] in COMPOSE["volumes"]
+    assert (
+        f"palimpsest:{database['environment']['POSTGRES_PASSWORD']}@postgres"
+        in service["environment"]["PALIMPSEST_DATABASE_URL"]
+    )
+
+
+@pytest.fixture(scope="module")
+def metric_names(server: Any) -> set[str]:
+    with server.client() as client:
+        task = client.new_draft()
+        client.patch(f"/api/v1/tasks/{task}", json={"title": "a"})
+        text = client.get("/metrics").text
+    return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are(expression: str, metric_names: set[str]) -> None:
+    names = set(re.findall(r"palimpsest_\w+", expression))
+    assert names or expression.startswith("up{")
+    assert names <= metric_names
+
+
+def test_every_metric_is_explained(metric_names: set[str]) -> None:
+    for name in metric_names:
+        family = re.sub(r"_(bucket|count|sum|total|created)$", "", name)
+        assert f"`{family}" in OPERATIONS, family
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in ALERTS])
+def test_every_alert_is_explained(alert: str) -> None:
+    assert f"| `{alert}` |" in OPERATIONS
+
+
+def test_every_setting_is_mentioned() -> None:
+    for variable in VARIABLES:
+        assert variable.name in OPERATIONS, variable.name
