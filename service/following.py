@@ -50,6 +50,8 @@ def _watch(settings: Settings, leaving: Event) -> None:
         if leaving.is_set():
             process.terminate()
             process.join(GRACE)
+            process.kill()  # it hangs where the store does
+            process.join()
         else:
             log.error("the projector died with exit code %s and is started again", process.exitcode)
             leaving.wait(PAUSE)

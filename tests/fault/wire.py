@@ -32,14 +32,12 @@ class BreakingWire:
             asyncio.create_task(self._to_server(reader, server_writer, cut_answer)),
             asyncio.create_task(self._to_client(server_reader, writer, cut_answer)),
         ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(asyncio.CancelledError):  # the end of the test
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for side in (writer, server_writer):
             side.close()
-            with suppress(OSError):
-                await side.wait_closed()
 
     async def _to_server(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut_answer: asyncio.Event
