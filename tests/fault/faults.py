@@ -31,7 +31,7 @@ class Faults:
     def kill_worker(self) -> None:
         """SIGKILL for one of the processes that serve HTTP; the others go on."""
         self._count("worker killed")
-        self._chance.choice(self.server.workers()).kill()
+        self._chance.choice(wait_until(self.server.workers, "somebody serves")).kill()
 
     def kill_follower(self) -> None:
         """SIGKILL for the children that serve nobody, among them the one that follows the log."""

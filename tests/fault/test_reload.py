@@ -14,8 +14,7 @@ def test_a_reload_in_the_middle_of_typing_refuses_nothing(start_faults: Callable
     faults = start_faults(workers=2)
     server = faults.server
     assert server.process is not None
-    before = set(server.workers())
-    assert len(before) == 2
+    before = set(wait_until(lambda: len(both := server.workers()) == 2 and both, "both processes serve"))
     with Recorder(server, 4, tasks=4) as recorder:
         time.sleep(1)
         server.process.send_signal(signal.SIGHUP)

@@ -82,7 +82,7 @@ def test_all_processes_are_added_up_and_none_is_forgotten_when_it_dies(start_ser
             client.patch(f"/api/v1/tasks/{task}", json={"title": str(number)})
         assert {saves(server) for _ in range(6)} == {40}
 
-        before = server.workers()
+        before = wait_until(lambda: len(both := server.workers()) == 2 and both, "both processes serve")
         before[0].kill()
         wait_until(lambda: len(set(server.workers()) - set(before)) == 1, "its successor is there")
         wait_until(server._is_ready, "all are ready")
