@@ -2,7 +2,7 @@
 /** The comparison of two versions, as the service makes it. */
 
 import { byId, make } from './elements.js';
-import { shown } from './film-picture.js';
+import { LABELS, shown } from './film-picture.js';
 import { NoAnswer } from './wire.js';
 
 /**
@@ -31,7 +31,7 @@ function show({ from, to, fields }) {
   const found = byId('difference');
   const heading = fields.length ? `From version ${from} to ${to}` : `Versions ${from} and ${to} are the same.`;
   found.replaceChildren(make('p', { className: 'quiet', textContent: heading }), ...fields.flatMap((field) => [
-    make('h4', { textContent: field.field.replaceAll('_', ' ') }),
+    make('h4', { textContent: LABELS[field.field] ?? field.field }),
     make('div', { className: 'compared' }, ...pieces(field)),
   ]));
   found.focus();

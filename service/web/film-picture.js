@@ -10,7 +10,7 @@ import { byId, count, make } from './elements.js';
 const COLOURS = 8;
 
 /** @type {Record<string, string>} */
-const LABELS = {
+export const LABELS = {
   status: 'Status', category: 'Category', task_type: 'Task type', budget_usd: 'Budget', experimentation: 'Experimentation',
   requirements: 'Requirements', brand_kit_id: 'Brand kit', attachments: 'Attachments', compute_budget: 'Compute budget',
 };
