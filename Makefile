@@ -22,7 +22,7 @@ run: install ## Start the service
 test: install ## Run the tests
 	$(BIN)/python -m pytest
 
-model: install ## Look for longer for differences between the service and its model (about 15 minutes)
+model: install ## Look for longer for differences between the service and its model (about 6 minutes)
 	$(BIN)/python -m pytest tests/service/test_model.py --hypothesis-profile=long
 
 traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
