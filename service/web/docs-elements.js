@@ -1,22 +1,7 @@
 // @ts-check
 /** Elements of the API page, and the little Markdown that the document uses. */
 
-/**
- * @param {string} tag
- * @param {Record<string, any>} [properties]  names with a dash are attributes
- * @param {...(Node | string)} children
- * @returns {HTMLElement}
- */
-export function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else if (name.includes('-')) element.setAttribute(name, value);
-    else Object.assign(element, { [name]: value });
-  }
-  element.append(...children);
-  return element;
-}
+import { make } from './elements.js';
 
 /** @param {string} text */
 export function code(text) {

@@ -1,7 +1,8 @@
 // @ts-check
 /** JSON Schema in words: the type of a value, and the fields of an object. */
 
-import { code, make, prose } from './docs-elements.js';
+import { code, prose } from './docs-elements.js';
+import { make } from './elements.js';
 
 /** Follows a reference into the document. @param {any} spec @param {any} value */
 export function resolve(spec, value) {

@@ -1,8 +1,10 @@
 // @ts-check
 /** "Try it": a form for one operation, the request as curl would send it, and the answer. */
 
-import { code, make } from './docs-elements.js';
+import { code } from './docs-elements.js';
 import { resolve } from './docs-schema.js';
+import { make } from './elements.js';
+import { session } from './session.js';
 
 const SHOWN = ['content-type', 'etag', 'last-modified', 'location', 'retry-after', 'allow', 'x-request-id'];
 
@@ -62,8 +64,7 @@ function labelled(input, name) {
 function request(path, method, fields, body) {
   /** @type {Record<string, string>} */
   const headers = {};
-  const token = sessionStorage.getItem('palimpsest-token');
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (session.token) headers.Authorization = `Bearer ${session.token}`;
   const query = new URLSearchParams();
   let target = path;
   for (const { parameter, input } of fields) {

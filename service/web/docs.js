@@ -1,9 +1,11 @@
 // @ts-check
 /** The OpenAPI document as a page: what each operation takes and answers, with examples. */
 
-import { code, make, prose } from './docs-elements.js';
+import { code, prose } from './docs-elements.js';
 import { fieldTable, resolve, typeOf } from './docs-schema.js';
 import { tryIt } from './docs-try.js';
+import { make } from './elements.js';
+import { session } from './session.js';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 
@@ -67,12 +69,12 @@ function badge(method) {
 function article(spec, { path, method, operation }) {
   const parameters = operation.parameters.map((/** @type {any} */ given) => resolve(spec, given));
   const content = make('div', { className: 'operation' }, ...prose(operation.description ?? ''), access(operation));
-  if (parameters.length) content.append(make('h4', {}, 'Parameters'), parameterTable(spec, parameters));
+  if (parameters.length) content.append(make('h3', {}, 'Parameters'), parameterTable(spec, parameters));
   if (operation.requestBody) {
     const optional = operation.requestBody.required ? '' : ' (optional)';
-    content.append(make('h4', {}, `Body${optional}`), ...bodies(spec, operation.requestBody.content));
+    content.append(make('h3', {}, `Body${optional}`), ...bodies(spec, operation.requestBody.content));
   }
-  content.append(make('h4', {}, 'Answers'));
+  content.append(make('h3', {}, 'Answers'));
   for (const [status, response] of Object.entries(operation.responses)) content.append(answer(spec, status, response));
   if (operation.tags[0] !== 'Pages') content.append(tryIt(spec, path, method, operation, parameters));
   return make('details', { id: operation.operationId, className: 'card' },
@@ -154,8 +156,12 @@ function problems(spec) {
 /** The token of the tab, shared with the other pages. */
 function keepToken() {
   const field = /** @type {HTMLInputElement} */ (document.getElementById('token'));
-  field.value = sessionStorage.getItem('palimpsest-token') ?? '';
-  field.addEventListener('input', () => sessionStorage.setItem('palimpsest-token', field.value.trim()));
+  field.value = session.token;
+  field.addEventListener('input', () => {
+    if (!field.value) session.signOut();
+    field.setCustomValidity(field.value && session.signIn(field.value));
+    field.reportValidity();
+  });
   document.getElementById('token-form')?.addEventListener('submit', (event) => event.preventDefault());
 }
 
