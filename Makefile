@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test fuzz model traces tail lint bench clean
+.PHONY: help install run test model traces tail fuzz fault soak lint bench bench-short lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(INSTALLED) ## Install the locked dependencies and palimpsest into .venv
 
@@ -31,8 +31,15 @@ traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and s
 tail: install ## Look for longer for events that a reader misses while writers are slow and connections die (about 5 minutes)
 	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/service/test_no_gap.py
 
-fuzz: install ## Try the OpenAPI document on the service with several thousand requests (about 10 minutes)
-	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s tests/fuzz
+fuzz: install ## Try thousands of requests, bodies, tokens and edits on each entry point (about 12 minutes)
+	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s --hypothesis-profile=long \
+		tests/fuzz tests/service/test_fuzz.py tests/domain/test_text.py
+
+fault: install ## Kill everything again and again while people type (about 3 minutes)
+	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
+
+soak: install ## Type for five minutes and watch memory, files and latency
+	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load
 
 lint: install ## Check format, rules and types
 	$(BIN)/ruff format --check .
@@ -42,25 +49,13 @@ lint: install ## Check format, rules and types
 bench: install ## Measure the write path against its peers (about 10 minutes)
 	$(BIN)/python -m benchmarks.run
 
-.PHONY: bench-short
 bench-short: install ## The same once and briefly: fails on errors, never on speed (about a minute)
 	$(BIN)/python -m benchmarks.run --short
 
-.PHONY: fault soak fuzz
-fault: install ## Kill everything again and again while people type (about 10 minutes)
-	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
-
-fuzz: install ## Try thousands of bodies, tokens and headers on each entry point
-	$(BIN)/python -m pytest --hypothesis-profile=long tests/service/test_fuzz.py tests/domain/test_text.py
-
-soak: install ## Type for five minutes and watch memory, files and latency
-	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load
-
-clean: ## Remove what the targets made, and nothing that the service keeps
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
-
-.PHONY: lock
 lock: install ## Resolve the dependencies anew into requirements.lock
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--extra analytics --group dev --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what the targets made, and nothing that the service keeps
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,5 +1,7 @@
-"""What is not documented fails here: settings and commands (README)."""
+"""What is not documented fails here: settings and commands (README), targets (Makefile)."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,8 @@ import pytest
 from service.cli import main
 from service.settings import VARIABLES, SettingError, Settings, Variable, read_settings
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
@@ -56,3 +59,13 @@ def test_a_secret_is_never_shown() -> None:
     with pytest.raises(SettingError) as refused:
         read_settings({"PALIMPSEST_AUTH_SECRET": "short"})
     assert "short" not in str(refused.value)
+
+
+def test_every_target_is_declared_once_and_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
+    assert targets == phony.split()
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert shown.stderr == ""
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == targets

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 
@@ -25,8 +26,8 @@ def endure(faults: Faults, rounds: int, people: int = 8, tasks: int = 6) -> None
     figures = check(faults.database_url, recorder)
     check_retries(recorder)
     print(
-        f"\n{sum(faults.done.values())} faults survived {faults.done}, slowest recovery "
-        f"{faults.slowest_recovery:.2f} s, {figures}"
+        f"\n{sum(faults.done.values())} faults survived {faults.done}, ready again after "
+        f"{median(faults.recoveries):.2f} s (median), {max(faults.recoveries):.2f} s (longest), {figures}"
     )
 
 
