@@ -70,6 +70,13 @@ class App:
         await self.context.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        except Exception as error:
+            log.error("request failed", exc_info=error)
+            raise
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._litestar(scope, receive, send)  # type: ignore[arg-type]
             return
@@ -194,6 +201,8 @@ def _framework_problem(request: Request[Any, Any, Any], error: Exception) -> Res
     """The framework's own errors, as problems."""
     call: Call = request.scope["state"]["call"]
     problem = problem_of(error)
+    if problem.slug == "internal" and not isinstance(error, HTTPException):
+        log.error("request failed", exc_info=error, extra={"request_id": call.request_id})
     if isinstance(error, HTTPException):
         slug = {404: "not-found", 405: "method-not-allowed", 400: "malformed-parameter", 413: "body-too-large"}.get(
             error.status_code, "internal"

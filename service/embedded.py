@@ -66,6 +66,8 @@ SETTINGS = {
     # No statement and no row in the log: they hold what somebody wrote.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
 }
 SHARED_BUFFERS = ("256MB", "64MB", "16MB")  # the next where the machine cannot give the one before
 SOCKET_PATH_BYTES = 103  # on macOS; Linux allows 107

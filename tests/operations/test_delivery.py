@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import embedded
 from service.settings import VARIABLES
 from tests.harness import Client
 
@@ -69,6 +70,13 @@ def test_the_compose_file_keeps_the_service_from_writing_anywhere_but_where_it_m
         f"palimpsest:{database['environment']['POSTGRES_PASSWORD']}@postgres"
         in service["environment"]["PALIMPSEST_DATABASE_URL"]
     )
+
+
+@pytest.mark.parametrize("name", [name for name in embedded.SETTINGS if re.match("log_(error|min|parameter)_", name)])
+def test_no_postgresql_logs_what_people_typed(name: str) -> None:
+    value = embedded.SETTINGS[name]
+    assert f"{name}={value}" in COMPOSE["services"]["postgres"]["command"]
+    assert f"`{name} = {value}`" in OPERATIONS
 
 
 @pytest.fixture(scope="module")
