@@ -111,15 +111,19 @@ class Verifier:
         raise _unauthorized("The token is not signed by a key that is known here.", invalid=True)
 
     def _candidates(self, header: Mapping[str, Any]) -> list[Key]:
-        fitting = [key for key in self._keys if key.algorithm == header.get("alg")]
-        named = [key for key in fitting if key.key_id is not None and key.key_id == header.get("kid")]
-        return named or fitting
+        """The keys that may have signed: all of the algorithm, or those whose id the token names or that have none."""
+        named = header.get("kid")
+        return [
+            key
+            for key in self._keys
+            if key.algorithm == header.get("alg") and (named is None or key.key_id in (None, named))
+        ]
 
 
 def verifier_of(settings: Settings) -> Verifier:
     """The verifier that the settings ask for. Raises `SettingError` for a key file that cannot be used."""
     if settings.auth_public_key:
-        keys = read_public_keys(settings.auth_public_key)
+        keys = public_keys(read_key_file(settings.auth_public_key))
     else:
         keys = [Key("HS256", secret_of(settings))]
     return Verifier(keys, settings.auth_audience, settings.auth_issuer)
@@ -145,9 +149,16 @@ def secret_of(settings: Settings) -> str:
         raise SettingError(f"PALIMPSEST_DATA_DIR cannot hold the secret: {error.strerror}") from None
 
 
-def read_public_keys(path: Path) -> list[Key]:
-    """The keys of a PEM or JWKS file; EdDSA (Ed25519), ES256 and RS256 alone."""
-    data = path.read_bytes()
+def read_key_file(path: Path) -> bytes:
+    """What the file of public keys holds. Raises `SettingError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"PALIMPSEST_AUTH_PUBLIC_KEY cannot be read: {error.strerror}") from None
+
+
+def public_keys(data: bytes) -> list[Key]:
+    """The keys of a PEM or JWKS file; EdDSA (Ed25519), ES256 and RS256 alone. Raises `SettingError`."""
     try:
         if data.lstrip().startswith(b"{"):
             keys = [_key(jwk.key, jwk.key_id) for jwk in PyJWKSet.from_json(data.decode()).keys]

@@ -2,11 +2,13 @@
 
 import errno
 import gc
+import logging
 import os
 import socket
 import time
 from collections import deque
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,14 @@ from granian.server.mp import MPServer
 from typing_extensions import override
 
 from service.app import App, create_app
+from service.auth import public_keys, read_key_file
 from service.following import followed
 from service.logs import configure_logs
 from service.orphans import end_with_parent
-from service.seats import shared_directory, take_seat
+from service.seats import has_started, shared_directory, take_seat
 from service.settings import SettingError, Settings, read_settings
+
+log = logging.getLogger(__name__)
 
 GRACE = 10
 """Seconds that a process may take to finish what is in flight."""
@@ -32,6 +37,8 @@ CONNECTIONS = 4096
 HEADER_PATIENCE = 20_000
 """Milliseconds from one answer, or from the beginning, until a connection's next request has all its headers."""
 
+START = 60
+"""Seconds that a process has from its start until it serves."""
 
 DEATHS = 30
 """Server processes that may die within `DEATHS_WITHIN` before it is taken for a fault that a restart cannot mend."""
@@ -42,26 +49,29 @@ DEATHS_WITHIN = 60.0
 
 def run_server(settings: Settings) -> None:
     """Serve until a signal ends it. The processes read their settings from the environment."""
-    server = PatientServer(
-        "service.serving:app_of_process",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,
-        # Also the time that a connection may be idle: without it, those who say nothing would take up all places.
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_PATIENCE),
-        backlog=CONNECTIONS,
-        backpressure=CONNECTIONS,
-        websockets=False,
-        log_level=LogLevels.warning,
-        log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=GRACE,
-    )
     with shared_directory() as shared, followed(settings):
+        server = PatientServer(
+            shared,
+            settings.auth_public_key,
+            "service.serving:app_of_process",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.ASGI,
+            workers=settings.workers,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,
+            # Also the time that a connection may be idle: without it, those who say nothing would take up all places.
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_PATIENCE),
+            backlog=CONNECTIONS,
+            backpressure=CONNECTIONS,
+            websockets=False,
+            log_level=LogLevels.warning,
+            log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=GRACE,
+        )
+        server.keep_keys()
         server.serve(target_loader=partial(app_of_process, shared), wrap_loader=False)
 
 
@@ -98,11 +108,63 @@ class PatientServer(MPServer):
 
     Granian's own rule ends the service when a process dies within seconds of its start, so that two kills in a row
     would take all of it down.
+
+    Its processes read the public keys from a copy that was checked, made at the start and by each SIGHUP: none ever
+    meets a file that is being written, and a wrong one leaves all as it was.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, shared: Path, key_file: Path | None, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._shared = shared
+        self._key_file = key_file
         self._deaths: deque[float] = deque(maxlen=DEATHS)
+
+    def keep_keys(self) -> None:
+        """Copy the file of public keys, if there is one, to where the processes read it. Raises `SettingError`."""
+        if self._key_file:
+            data = read_key_file(self._key_file)
+            public_keys(data)
+            kept, draft = self._shared / "keys", self._shared / "keys.new"
+            draft.write_bytes(data)
+            draft.replace(kept)
+            os.environ["PALIMPSEST_AUTH_PUBLIC_KEY"] = str(kept)
+
+    @override
+    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
+        """Replace the processes one after the other, each only once the next one serves."""
+        self.reload_signal = False
+        self.main_loop_interrupt.clear()
+        try:
+            self.keep_keys()
+        except SettingError as error:
+            log.error("SIGHUP changed nothing: %s", error)
+            return
+        before: list[Any] = list(self.wrks)
+        for place, old in enumerate(before):
+            new: Any = self._spawn_worker(idx=place, target=spawn_target, callback_loader=target_loader)
+            new.interrupt_by_parent = True  # until it serves, its death is no reason to replace the old one
+            new.start()
+            if not self._serves(new.inner):
+                log.error("SIGHUP: a new process does not serve, so the old ones stay")
+                new.kill()
+                new.join()
+                return
+            new.interrupt_by_parent = False
+            self.wrks[place] = new
+            old.terminate()
+            old.join(GRACE)
+            if old.is_alive():
+                old.kill()
+                old.join()
+
+    def _serves(self, process: BaseProcess) -> bool:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and process.is_alive():
+            if has_started(self._shared, process.pid):
+                time.sleep(self.respawn_interval)  # from the application's start until the socket listens
+                return process.is_alive()
+            time.sleep(0.05)
+        return False
 
     @override
     def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:

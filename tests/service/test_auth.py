@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from service.auth import MAX_TOKEN, Key, Verifier, read_public_keys
+from service.auth import MAX_TOKEN, Key, Verifier, public_keys, read_key_file
 from service.problems import Problem
 from service.settings import SettingError
-from tests.harness import SECRET, Server
+from tests.harness import DEADLINE, SECRET, Server, wait_until
 
 USER = uuid4()
 
@@ -194,6 +195,10 @@ def key_file(tmp_path: Path, content: bytes | dict[str, Any]) -> Path:
     return path
 
 
+def read_public_keys(path: Path) -> list[Key]:
+    return public_keys(read_key_file(path))
+
+
 def bearer(algorithm: str, key: Any = None, content: dict[str, Any] | None = None, **headers: Any) -> bytes:
     return b"Bearer " + signed(content or claims(), key or PRIVATE[algorithm], algorithm, **headers).encode()
 
@@ -231,9 +236,16 @@ def test_of_a_key_set_the_one_that_kid_names_is_tried(tmp_path: Path) -> None:
     assert verifier.user(bearer("EdDSA", kid="ed")).id == USER
     assert verifier.user(bearer("RS256")).id == USER
     assert verifier.user(bearer("ES256", other)).id == USER
-    for wrong in (bearer("ES256", other, kid="old"), bearer("ES256", ec.generate_private_key(ec.SECP256R1()))):
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    for wrong in (bearer("ES256", other, kid="old"), bearer("ES256", stranger), bearer("ES256", other, kid="newer")):
         with pytest.raises(Problem):
             verifier.user(wrong)
+
+
+def test_a_key_without_an_id_takes_tokens_that_name_one(tmp_path: Path) -> None:
+    verifier = Verifier(read_public_keys(key_file(tmp_path, pem("EdDSA"))))
+
+    assert verifier.user(bearer("EdDSA", kid="any")).id == USER
 
 
 @pytest.mark.parametrize(
@@ -314,3 +326,52 @@ def test_a_service_with_public_keys_takes_their_tokens_and_mints_none(
     minted = server.run("token", "--sub", str(USER), check=False)
     assert minted.returncode == 2
     assert minted.stdout == ""
+
+
+REVOKED_WITHIN = 15.0
+"""Seconds after SIGHUP in which docs/operations.md says that a key is out of use, with one process."""
+
+
+def test_keys_are_rotated_without_a_refused_request(tmp_path: Path, start_server: Callable[..., Server]) -> None:
+    """The steps of docs/operations.md, with tokens that the service remembers."""
+    old, new = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+    of_old, of_new = jwk("EdDSA", old, kid="2025"), jwk("EdDSA", new, kid="2026")
+    keys = key_file(tmp_path, {"keys": [of_old]})
+    server = start_server(PALIMPSEST_AUTH_PUBLIC_KEY=str(keys))
+    old_token, new_token = bearer("EdDSA", old, kid="2025"), bearer("EdDSA", new, kid="2026")
+    unknown = bearer("EdDSA", new, kid="2027")
+
+    def status(authorization: bytes) -> int:
+        return httpx.get(f"{server.url}/api/v1/tasks", headers={b"authorization": authorization}).status_code
+
+    def hang_up(content: bytes | dict[str, Any]) -> None:
+        key_file(tmp_path, content)
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+
+    def still(authorization: bytes) -> bool:
+        assert status(authorization) == 200
+        return True
+
+    assert (status(old_token), status(new_token)) == (200, 401)
+
+    hang_up({"keys": [of_old, of_new]})
+    wait_until(lambda: still(old_token) and status(new_token) == 200, "the new key is in use", REVOKED_WITHIN)
+    assert status(unknown) == 401
+
+    hang_up(b"{ no keys")
+    wait_until(lambda: still(old_token) and "SIGHUP changed nothing" in server.log.read_text(), "it is refused")
+    for process in server.workers():
+        process.kill()
+        process.wait(DEADLINE)
+    wait_until(server._is_ready, "another process serves, with the keys that were good")
+    assert still(old_token)
+    assert still(new_token)
+
+    hang_up({"keys": [of_new]})
+    # While one process replaces another, both answer.
+    wait_until(
+        lambda: still(new_token) and {status(old_token) for _ in range(20)} == {401},
+        "the old key is out of use",
+        REVOKED_WITHIN,
+    )
