@@ -3,8 +3,8 @@
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/palimpsest
-COPY requirements.lock ./
-RUN /opt/palimpsest/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY image.lock ./
+RUN /opt/palimpsest/bin/pip install --no-cache-dir --require-hashes -r image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY domain domain
 COPY projections projections

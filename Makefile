@@ -52,10 +52,12 @@ bench: install ## Measure the write path against its peers (about 10 minutes)
 bench-short: install ## The same once and briefly: fails on errors, never on speed (about a minute)
 	$(BIN)/python -m benchmarks.run --short
 
-lock: install ## Resolve the dependencies anew into requirements.lock
-	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--extra analytics --group dev --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-		pyproject.toml --output-file requirements.lock
+RESOLVE := $(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--extra analytics --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+
+lock: install ## Resolve the dependencies anew: all into requirements.lock, those of the image into image.lock
+	$(RESOLVE) --group dev --output-file requirements.lock
+	$(RESOLVE) --group build --constraint requirements.lock --output-file image.lock
 
 clean: ## Remove what the targets made, and nothing that the service keeps
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,8 +1,14 @@
 """What is delivered beside the code refers to what there is: image, compose file, dashboard and alerts."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +54,82 @@ def test_the_image_is_built_in_stages_and_runs_as_nobody_in_particular() -> None
     variables = re.findall(r"\b(PALIMPSEST_\w+)=", DOCKERFILE)
     assert set(variables) <= {variable.name for variable in VARIABLES}
     assert "--require-hashes" in DOCKERFILE
+
+
+def locked(name: str) -> dict[str, str]:
+    """The requirements of a lock file: name and version with markers and hashes."""
+    text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+    return dict(line.split("==", 1) for line in text.replace("\\\n", " ").splitlines())
+
+
+def test_the_image_has_what_is_tested_here_and_no_tools() -> None:
+    image, here = locked("image.lock"), locked("requirements.lock")
+    assert image.items() <= here.items()
+    assert "granian" in image
+    assert not {"pytest", "hypothesis", "mypy", "ruff", "playwright", "schemathesis", "uv"} & set(image)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as the image makes it, of nothing but what the image copies."""
+    directory = tmp_path_factory.mktemp("wheel")
+    source = directory / "source"
+    source.mkdir()
+    copied = [
+        name for line in instructions("COPY") if not line.startswith("--from=") for name in shlex.split(line)[:-1]
+    ]
+    for name in copied:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*build, str(directory), str(source)], check=True, capture_output=True, timeout=120)
+    (made,) = directory.glob("*.whl")
+    return made
+
+
+def test_the_wheel_has_every_file_of_the_packages(wheel: Path) -> None:
+    files = {
+        str(path.relative_to(ROOT))
+        for package in ("domain", "projections", "service")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert "service/web/index.html" in files
+    assert "service/migrations/0001_draft_events.sql" in files
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == files
+
+
+def test_the_command_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+    """Installed beside nothing else of ours, with the libraries of this environment."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, f"--target={tmp_path}", str(wheel)], check=True, capture_output=True, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    shown = subprocess.run(
+        [sys.executable, str(tmp_path / "bin" / "palimpsest"), "--version"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert shown.stdout == f"palimpsest, version {version}\n"
+    assert COMPOSE["services"]["palimpsest"]["image"] == f"palimpsest:{version}"
+    where = "import service, service.serving; print(service.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", where],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert Path(found.stdout.strip()).is_relative_to(tmp_path)
 
 
 def test_the_image_asks_for_its_health_where_it_is_told(client: Client) -> None:
