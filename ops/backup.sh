@@ -32,6 +32,9 @@ base)
     ;;
 restore)
     base=$2 archive=$(cd "$3" && pwd) restored=$4 time=${5:-}
+    case $time in
+    *Z) time=${time%Z}+00:00 ;; # PostgreSQL knows no names of time zones yet when it reads this
+    esac
     mkdir -m 711 "$restored"
     cp -a "$base" "$restored/postgres"
     chmod 700 "$restored/postgres"

@@ -66,7 +66,7 @@ def test_a_backup_taken_under_load_is_restored_to_a_moment(
         receiver.wait()
     faults.server.stop()
 
-    backup(faults, "restore", base, archive, restored, moment.isoformat())
+    backup(faults, "restore", base, archive, restored, moment.isoformat().replace("+00:00", "Z"))
     verified = subprocess.run(
         [str(Path(sys.executable).with_name("palimpsest")), "verify", "--all"],
         env={**environment(faults), "PALIMPSEST_DATA_DIR": str(restored)},
