@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import embedded
+from service.problems import PROBLEMS
 from service.settings import VARIABLES
 from tests.harness import Client
 
@@ -162,23 +164,80 @@ def test_no_postgresql_logs_what_people_typed(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def metric_names(server: Any) -> set[str]:
+def families(server: Any) -> list[Metric]:
+    """What `/metrics` says of a service in use."""
     with server.client() as client:
         task = client.new_draft()
         client.patch(f"/api/v1/tasks/{task}", json={"title": "a"})
         text = client.get("/metrics").text
-    return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+    return list(text_string_to_metric_families(text))
+
+
+@pytest.fixture(scope="module")
+def metrics(families: list[Metric]) -> dict[str, dict[str, set[str]]]:
+    """The values of each label of each metric."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        values = found.setdefault(sample.name, {})
+        for label, value in sample.labels.items():
+            values.setdefault(label, set()).add(value)
+    return found
+
+
+def wrong_with(expression: str, metrics: dict[str, dict[str, set[str]]], families: list[Metric]) -> list[str]:
+    """What a PromQL expression asks for that `/metrics` does not have."""
+    names = set(re.findall(r"palimpsest_\w+", expression))
+    wrong = [f"{name} is no metric" for name in names - set(metrics)]
+    for name, matchers in re.findall(r"(palimpsest_\w+)\{([^}]*)\}", expression):
+        for label, operator, value in re.findall(r'(\w+)(=~|!=|!~|=)"([^"]*)"', matchers):
+            known = metrics.get(name, {}).get(label)
+            if known is None:
+                wrong.append(f"{name} has no label {label}")
+            elif label == "status":
+                statuses = {"200", "201", "204", *(str(problem.status) for problem in PROBLEMS.values())}
+                if not any(re.fullmatch(value, status) for status in statuses):
+                    wrong.append(f"nothing is answered with {value}")
+            elif "~" not in operator and value not in known:
+                wrong.append(f"{label} of {name} is never {value}")
+    labels = {label for name in names for label in metrics.get(name, {})}
+    for grouping in re.findall(r"\bby \(([^)]*)\)", expression):
+        wrong += [f"nothing has a label {label}" for label in set(re.split(r",\s*", grouping)) - labels]
+    gauges = {family.name for family in families if family.type == "gauge"}
+    growing = set(re.findall(r"\b(?:rate|increase)\(\s*(palimpsest_\w+)", expression))
+    wrong += [f"{name} does not only grow" for name in growing & gauges]
+    wrong += [f"{name} grows for ever" for name in names - growing - gauges if " unless " not in expression]
+    return wrong
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_dashboard_and_alerts_ask_for_metrics_that_there_are(expression: str, metric_names: set[str]) -> None:
-    names = set(re.findall(r"palimpsest_\w+", expression))
-    assert names or expression.startswith("up{")
-    assert names <= metric_names
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are(
+    expression: str, metrics: dict[str, dict[str, set[str]]], families: list[Metric]
+) -> None:
+    assert "palimpsest_" in expression or expression.startswith("up{")
+    assert wrong_with(expression, metrics, families) == []
 
 
-def test_every_metric_is_explained(metric_names: set[str]) -> None:
-    for name in metric_names:
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "sum(palimpsest_queue_length)",
+        'rate(palimpsest_request_seconds_count{code="500"}[5m])',
+        'rate(palimpsest_request_seconds_count{status="5xx"}[5m])',
+        'rate(palimpsest_request_seconds_count{route="/tasks"}[5m])',
+        "sum by (worker) (palimpsest_orders_waiting)",
+        "histogram_quantile(0.9, sum by (le) (rate(palimpsest_commit_seconds_count[5m])))",
+        "rate(palimpsest_orders_waiting[5m])",
+        "sum(palimpsest_conflicts_total) > 3",
+    ],
+)
+def test_one_that_asks_for_something_else_would_be_found(
+    expression: str, metrics: dict[str, dict[str, set[str]]], families: list[Metric]
+) -> None:
+    assert wrong_with(expression, metrics, families)
+
+
+def test_every_metric_is_explained(metrics: dict[str, dict[str, set[str]]]) -> None:
+    for name in metrics:
         family = re.sub(r"_(bucket|count|sum|total|created)$", "", name)
         assert f"`{family}" in OPERATIONS, family
 
