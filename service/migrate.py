@@ -33,14 +33,15 @@ def migrate(database_url: str) -> list[str]:
             " number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         known = migrations()
-        row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migration").fetchone()
-        current = row[0] if row else 0
-        if current > known[-1][0]:
+        there = {number for (number,) in connection.execute("SELECT number FROM schema_migration")}
+        if unknown := there - {number for number, _, _ in known}:
             raise SchemaError(
-                f"The store's schema is at migration {current}; this release knows {known[-1][0]}. Upgrade palimpsest."
+                f"The store's schema is at migration {max(unknown)}; this release knows {known[-1][0]}."
+                " Upgrade palimpsest."
             )
+        # Not only those after the last: numbers are given where work is done side by side.
         for number, name, sql in known:
-            if number > current:
+            if number not in there:
                 with connection.transaction():
                     connection.execute(sql.encode())
                     connection.execute("INSERT INTO schema_migration (number, name) VALUES (%s, %s)", (number, name))

@@ -102,6 +102,23 @@ def test_each_migration_is_applied_once_however_many_begin(empty_database: str) 
     assert rows == [(number, name) for number, name, _ in migrations()]
 
 
+def test_a_migration_with_a_lower_number_than_the_last_is_applied_too(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store made before work with a lower number was merged."""
+    every = migrations()
+    late = next(migration for migration in every if migration[1] == "turns")
+    assert late != every[-1]
+    with monkeypatch.context() as patched:
+        patched.setattr("service.migrate.migrations", lambda: [one for one in every if one != late])
+        assert "turns" not in migrate(empty_database)
+
+    assert migrate(empty_database) == ["turns"]
+
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT take_turn()").fetchone() == (True,)
+
+
 def test_a_schema_of_a_newer_release_refuses_to_start(database: str, tmp_path: Path) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO schema_migration (number, name) VALUES (9999, 'of_the_future')")
