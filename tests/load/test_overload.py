@@ -78,8 +78,7 @@ def test_clients_that_send_a_byte_at_a_time_hold_nobody_up(start_server: Callabl
     assert figures.quantile(0.99) < QUICK
 
 
-def test_a_body_that_never_ends_is_given_up(start_server: Callable[..., Server]) -> None:
-    server = start_server()
+def test_a_body_that_never_ends_is_given_up(server: Server) -> None:
     with server.client() as client, socket.create_connection(("127.0.0.1", server.port), timeout=15) as wire:
         wire.sendall(
             b"POST /api/v1/tasks/drafts HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
@@ -93,9 +92,9 @@ def test_a_body_that_never_ends_is_given_up(start_server: Callable[..., Server])
 def test_a_graceful_end_finishes_what_is_in_flight(start_server: Callable[..., Server]) -> None:
     server = start_server()
     found: list[Figures] = []
-    thread = threading.Thread(target=lambda: found.append(asyncio.run(crowd(server, connections=50, seconds=6))))
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(crowd(server, connections=50, seconds=3))))
     thread.start()
-    time.sleep(3)
+    time.sleep(1.5)
     assert server.process is not None
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0

@@ -17,17 +17,24 @@ from service.store import Draft, library_environment
 from tests.harness import Server, with_database
 
 
-@pytest.fixture
-def log(start_server: Callable[..., Server], database: str) -> Iterator[tuple[Draft, list[dict[str, object]]]]:
+@pytest.fixture(scope="module")
+def written(new_database: Callable[[], str]) -> str:
+    """The URL of the database whose log the tests read."""
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def log(written: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Draft, list[dict[str, object]]]]:
     """The library's application on a log that the service wrote, and the events as the service tells them."""
     events: list[dict[str, object]] = []
-    with start_server(PALIMPSEST_DATABASE_URL=database).client() as client:
+    server = Server(tmp_path_factory.mktemp("log"), PALIMPSEST_DATABASE_URL=written)
+    with server, server.client() as client:
         tasks = [client.new_draft(title=f"Number {number}") for number in range(3)]
         for task_id in tasks:
             client.patch(f"/api/v1/tasks/{task_id}", json={"title": "Renamed", "requirements": {"size": "A4"}})
             client.delete(f"/api/v1/tasks/{task_id}")
             events += client.history(task_id)
-    application = Draft(env=library_environment(database))
+    application = Draft(env=library_environment(written))
     yield application, sorted(events, key=lambda event: event["position"])  # type: ignore[arg-type,return-value]
     application.close()
 
@@ -69,9 +76,9 @@ def test_the_log_is_not_written_past_the_chain(log: tuple[Draft, list[dict[str, 
         application.recorder.insert_events(stored)
 
 
-def test_the_library_s_plain_recorder_reads_the_same(log: tuple[Draft, list[dict[str, object]]], database: str) -> None:
+def test_the_library_s_plain_recorder_reads_the_same(log: tuple[Draft, list[dict[str, object]]], written: str) -> None:
     application, events = log
-    where = {name.removeprefix("POSTGRES_").lower(): value for name, value in library_environment(database).items()}
+    where = {name.removeprefix("POSTGRES_").lower(): value for name, value in library_environment(written).items()}
     with PostgresDatastore(**where) as datastore:  # type: ignore[arg-type]
         recorder = PostgresApplicationRecorder(datastore, events_table_name="draft_events")
 
