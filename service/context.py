@@ -118,18 +118,18 @@ class Context:
             raise Problem("history-corrupt")
         return task
 
-    async def problem_of(self, error: Exception) -> Problem:
+    async def problem_of(self, error: Exception, request_id: str) -> Problem:
         """The problem that answers an exception; of a version mismatch with what changed since."""
         if isinstance(error, VersionMismatch):
             return await self._mismatch(error)
         if isinstance(error, TooManyRequests):
             return problem_of(Overloaded("Too many requests are waiting for the store."))
         if isinstance(error, psycopg.OperationalError | PoolTimeout | OSError):
-            log.warning("the store did not answer: %s", error)
+            log.warning("the store did not answer: %s", error, extra={"request_id": request_id})
             return problem_of(StoreUnavailable("The store does not answer."))
         problem = problem_of(error)
         if problem.slug in ("internal", "history-corrupt"):
-            log.error("request failed", exc_info=error)
+            log.error("request failed", exc_info=error, extra={"request_id": request_id})
         return problem
 
     async def _mismatch(self, error: VersionMismatch) -> Problem:

@@ -38,7 +38,7 @@ async def answered(answer: Answer, context: Context, call: Call, parameters: dic
     except Disconnected:
         return problem_reply(Problem("malformed-json", "The body is not whole."), call.request_id)
     except Exception as error:
-        return problem_reply(await context.problem_of(error), call.request_id)
+        return problem_reply(await context.problem_of(error, call.request_id), call.request_id)
 
 
 def response_of(reply: Reply) -> Response[bytes]:

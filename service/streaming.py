@@ -54,7 +54,7 @@ def streaming_route(method: str, path: str) -> Callable[[StreamedAnswer], HTTPRo
             try:
                 reply = await answer(context, call)
             except Exception as error:
-                reply = problem_reply(await context.problem_of(error), call.request_id)
+                reply = problem_reply(await context.problem_of(error, call.request_id), call.request_id)
             if isinstance(reply, Reply):
                 return response_of(reply).to_asgi_response(app=None, request=request)
             if call.method == "HEAD":

@@ -51,11 +51,13 @@ def failures(log: Path) -> list[dict[str, object]]:
 def test_no_defect_brings_what_was_typed_into_the_log_or_the_answer(clumsy: ClumsyServer) -> None:
     with clumsy, clumsy.client() as client:
         task = client.new_draft()
+        told_ids = []
         for category in DEFECTS:
             response = client.patch(f"/api/v1/tasks/{task}", json={"title": CANARY, "category": category})
             if category in ("raises", "converts", "encodes"):
                 assert response.status_code == 500
                 assert CANARY not in response.text
+                told_ids.append(response.json()["instance"].removeprefix("urn:uuid:"))
             else:
                 assert response.status_code == 200
         wait_until(lambda: len(failures(clumsy.log)) >= len(DEFECTS), "every defect is in the log")
@@ -67,6 +69,7 @@ def test_no_defect_brings_what_was_typed_into_the_log_or_the_answer(clumsy: Clum
     for raised in ("ValueError", "ValidationError", "UnicodeEncodeError", "ExceptionGroup", "KeyError"):
         assert f'"exc_type": "{raised}"' in log
     assert '"name": "fail"' in log
+    assert {line.get("request_id") for line in failures(clumsy.log)} >= set(told_ids)
     assert CANARY not in log
 
 
