@@ -64,7 +64,8 @@ def _announce(settings: Settings) -> None:
         click.echo("Tokens       from whoever holds the private key of PALIMPSEST_AUTH_PUBLIC_KEY")
         return
     click.echo(f"Tokens       palimpsest token --sub {uuid4()}")
-    if settings.host in ("127.0.0.1", "localhost", "::1"):
+    # To a person, and to no log: that may be kept, and read by others.
+    if settings.host in ("127.0.0.1", "localhost", "::1") and sys.stdout.isatty():
         token = mint(settings, uuid4(), "", DEVELOPMENT_TOKEN_SECONDS)
         click.echo(f"Try it       {address}/#token={token}")
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ import httpx
 import jwt
 import pytest
 
+from service.cli import _announce
+from service.settings import Settings
 from tests.harness import PALIMPSEST, SECRET, Server
 
 EC_PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
@@ -35,7 +38,16 @@ def test_serve_says_where_it_listens_where_the_data_is_and_how_to_get_a_token(se
     assert f"Listening on {server.url}\n" in said
     assert "Data in " in said
     assert "palimpsest token --sub " in said
-    link = next(line for line in said.splitlines() if "#token=" in line)
+    assert "#token=" not in said
+
+
+def test_on_a_terminal_serve_gives_a_link_to_try(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _announce(Settings(auth_secret=SECRET))
+
+    link = next(line for line in capsys.readouterr().out.splitlines() if "#token=" in line)
     token = link.partition("#token=")[2]
     response = httpx.get(f"{server.url}/api/v1/tasks", headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 200
