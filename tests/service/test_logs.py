@@ -86,7 +86,7 @@ def test_a_row_that_the_store_refuses_is_not_in_the_log_or_the_answer(tmp_path: 
         path = f"/api/v1/tasks/{task}"
         connection.execute("ALTER TABLE current_task ADD CONSTRAINT no_title CHECK (title = '')")
         with pytest.raises(psycopg.errors.CheckViolation, match=CANARY):  # so it would, if it were asked
-            connection.execute("UPDATE current_task SET title = %s", (CANARY,))
+            connection.execute(f"UPDATE current_task SET title = '{CANARY}'".encode())
         response = client.patch(path, json={"title": CANARY})
         assert response.status_code == 500
         assert CANARY not in response.text
