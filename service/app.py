@@ -86,7 +86,7 @@ class App:
         begun = perf_counter()
         context = self.context
         path = scope["path"]
-        call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
+        call = Call(scope, receive, read_headers(scope["headers"]), context.clock(), context.patience)
         headers = [*SECURITY_HEADERS, (b"x-request-id", call.request_id.encode())]
         headers += self._cors.headers(call.headers)
         if path.startswith("/api/") and call.method != "OPTIONS":

@@ -50,7 +50,7 @@ async def append(connection: AsyncConnection[Any], groups: Sequence[Group]) -> s
 def parameters(groups: Sequence[Group]) -> list[bytes | None]:
     """The parameters of `append_events`, in libpq's text format."""
     return [
-        ("{" + ",".join([str(group.task_id) for group in groups]) + "}").encode(),
+        ("{" + ",".join([group.task_id.hex for group in groups]) + "}").encode(),
         ("{" + ",".join([str(group.expected) for group in groups]) + "}").encode(),
         _json([event for group in groups for event in group.events]),
         _json([row for group in groups if not group.base and (row := group.view_row())]),

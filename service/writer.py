@@ -72,6 +72,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._watcher: asyncio.TimerHandle | None = None
         self._batch: list[Waiting] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self.conflicts = 0
         self.lookups = 0
@@ -84,7 +85,8 @@ class Writer:
 
     async def start(self) -> None:
         """Begin to work; a store that is not there yet is waited for as one that went away is."""
-        self._task = asyncio.create_task(self._work(), name="writer")
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._work(), name="writer")
         self._watch()
 
     async def stop(self) -> None:
@@ -103,7 +105,8 @@ class Writer:
 
         The awaitable raises a `Refusal`, `ProofOutdated`, `StoreUnavailable` or `Overloaded`.
         """
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        assert self._loop is not None, "the writer is not started"
+        future: asyncio.Future[Result] = self._loop.create_future()
         if len(self._queue) >= MAX_WAITING or self._stopping:
             future.set_exception(Overloaded("Too many changes are waiting."))
         else:
@@ -331,7 +334,8 @@ class Writer:
         for waiting in (*self._batch, *self._queue):
             if waiting.since < deadline:
                 waiting.settle(StoreUnavailable("The store does not answer."))
-        self._watcher = asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch)
+        assert self._loop is not None
+        self._watcher = self._loop.call_later(WATCH_INTERVAL, self._watch)
 
 
 def _not_counted(orders: int, seconds: float) -> None:
