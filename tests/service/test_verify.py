@@ -166,6 +166,17 @@ def test_a_checkpoint_that_was_changed_fails(
     assert (done.returncode, "signature-invalid" in done.stdout) == (1, True), done.stderr
 
 
+def test_a_digest_in_capitals_is_no_checkpoint_of_ours(palimpsest: Palimpsest, checkpoint: tuple[Path, Path]) -> None:
+    file, public = checkpoint
+    content = msgspec.json.decode(file.read_bytes())
+    content["blocks"][0][2] = content["blocks"][0][2].upper()
+    file.write_bytes(msgspec.json.encode(content))
+
+    done = palimpsest("verify", "--checkpoint", str(file), "--public-key", str(public))
+
+    assert (done.returncode, "not a whole one" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"format": "palimpsest-checkpoint-2"}', None])
 def test_what_is_no_whole_checkpoint_is_wrong_use(
     palimpsest: Palimpsest, checkpoint: tuple[Path, Path], content: bytes | None

@@ -299,6 +299,7 @@ def test_a_token_that_runs_out_is_asked_for_again_and_the_film_stays(person: Per
     page.locator("#proof").click()
     expect(page.get_by_label("Access token")).to_be_focused()
     expect(page.locator("#text")).to_have_text("mine")
+    examine(page, "a token that has run out")
     page.get_by_label("Access token").fill(person._token)
     page.keyboard.press("Enter")
 
