@@ -196,11 +196,22 @@ export function drawBursts(film, go) {
   });
   timeline.classList.toggle('spaced', blocks.length < SPACED);
   timeline.replaceChildren(...blocks);
-  byId('bursts').replaceChildren(...film.bursts.map(({ first, last, start, added, removed }, number) => make('li', {},
-    make('button', { type: 'button', className: `link c${number % COLOURS}`, onclick: () => go(last) },
+  const list = byId('bursts');
+  list.onkeydown = stepInList;
+  list.replaceChildren(...film.bursts.map(({ first, last, start, added, removed }, number) => make('li', {},
+    make('button', { type: 'button', tabIndex: -1, className: `link c${number % COLOURS}`, onclick: () => go(last) },
       make('span', { className: 'time', textContent: clockTime.format(start) }), ' ',
       make('span', { className: 'amount', textContent: `+${count(added)} −${count(removed)}` }), ' ',
       make('span', { className: 'quiet', textContent: range(film, first, last) })))));
+}
+
+/** The list is one stop of the Tab key, at the burst that is shown; the arrow keys go on from there. @param {KeyboardEvent} pressed */
+function stepInList(pressed) {
+  if (pressed.key !== 'ArrowUp' && pressed.key !== 'ArrowDown') return;
+  const item = /** @type {Element} */ (pressed.target).closest('li');
+  const next = pressed.key === 'ArrowUp' ? item?.previousElementSibling : item?.nextElementSibling;
+  if (next?.firstElementChild instanceof HTMLElement) next.firstElementChild.focus();
+  pressed.preventDefault();
 }
 
 /**
@@ -215,11 +226,16 @@ function range(film, first, last) {
 
 /** Marks the burst that is shown, in the list and on the timeline, and keeps it in view. @param {number} number */
 export function markBurst(number) {
-  const button = byId('bursts').children[number].firstElementChild;
+  const list = byId('bursts');
+  const button = list.children[number].firstElementChild;
   if (!button || button.hasAttribute('aria-current')) return;
-  byId('bursts').querySelector('[aria-current]')?.removeAttribute('aria-current');
+  for (const before of list.querySelectorAll('[aria-current], [tabindex="0"]')) {
+    before.removeAttribute('aria-current');
+    before.setAttribute('tabindex', '-1');
+  }
   button.setAttribute('aria-current', 'true');
-  keepInView(byId('bursts'), button);
+  button.setAttribute('tabindex', '0');
+  keepInView(list, button);
   document.querySelector('#timeline .now')?.classList.remove('now');
   document.querySelector('#timeline')?.children[number].classList.add('now');
 }

@@ -228,9 +228,11 @@ def test_many_bursts_scroll_in_a_box_of_their_own_and_the_one_shown_is_in_view(
         assert page.evaluate("() => scrollY") == 0
         assert page.locator("#bursts").evaluate("box => box.scrollHeight > 2 * box.clientHeight")
         current.focus()
-        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowUp")
         page.keyboard.press("Enter")
         expect(page.locator("html")).to_have_attribute("data-version", "50")
+        page.keyboard.press("Tab")
+        expect(page.locator("#from")).to_be_focused()
 
 
 def test_the_keyboard_does_all_wherever_the_focus_is(person: Person) -> None:
@@ -255,6 +257,21 @@ def test_the_keyboard_does_all_wherever_the_focus_is(person: Person) -> None:
     page.keyboard.press("Home")
     page.keyboard.type("2")
     expect(page.locator("#from")).to_have_value("21")
+
+
+def test_the_timeline_can_be_pressed_and_dragged_on(person: Person) -> None:
+    task_id = person.client.new_draft()
+    write(person.client, task_id, *(f"{number}" for number in range(99)))
+    page = film(person, task_id)
+    version = page.locator("html")
+    place = page.locator("#timeline").bounding_box()
+    assert place is not None
+
+    for share, expected in ((0.305, "31"), (0.755, "76"), (0.001, "1"), (0.999, "100")):
+        page.mouse.move(place["x"] + share * place["width"], place["y"] + place["height"] / 2)
+        page.mouse.down()
+        expect(version).to_have_attribute("data-version", expected)
+    page.mouse.up()
 
 
 def test_a_broken_history_says_so_in_words(person: Person, server: Server) -> None:
