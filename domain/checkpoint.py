@@ -60,7 +60,7 @@ def is_well_formed(checkpoint: Checkpoint) -> bool:
 
 def _is_digest(text: str) -> bool:
     try:
-        return len(bytes.fromhex(text)) == 32 and len(text) == 64
+        return len(bytes.fromhex(text)) == 32 and len(text) == 64 and text == text.lower()
     except ValueError:
         return False
 

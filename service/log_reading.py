@@ -83,6 +83,13 @@ def count_events(connection: Connection[Any]) -> int:
     return int(row[0])
 
 
+def count_events_after(connection: Connection[Any], position: int) -> int:
+    """The number of events behind a position now."""
+    row = connection.execute("SELECT count(*) FROM draft_events WHERE notification_id > %s", (position,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def tasks_of_log_and_view(connection: Connection[Any]) -> Iterator[TaskRows]:
     """Every task that the log or the view has, in the order of ids."""
     low: UUID | None = None

@@ -3,6 +3,7 @@
 It is fed with stored rows in the order of their versions and reads nothing itself.
 """
 
+import struct
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,19 +11,19 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from domain import chain, json
-from domain.events import DraftCreated, DraftFieldChanged, Recorded
+from domain.events import DraftCreated, DraftFieldChanged, Recorded, TranscriptChanged
 from domain.task import FIELDS, Task, evolve
 from projections.current_task import Head
 from service.store import EventMapper
 
 _mapper = EventMapper()
 
-UNREADABLE = (ValueError, LookupError, TypeError, AssertionError, AttributeError)
+UNREADABLE = (ValueError, LookupError, TypeError, AssertionError, AttributeError, RecursionError, struct.error)
 """What decoding and evolving raise for events that nobody can have recorded."""
 
 PROBLEMS = {
     "event-missing": "A version is missing from the log.",
-    "event-unexpected": "The log holds a version that cannot be: below 1.",
+    "event-unexpected": "The log holds a version that cannot be: below 1, or there already.",
     "digest-mismatch": "The event is not the one that was recorded, or not in its place.",
     "position-order": "The event stands in the log before an earlier one of its task.",
     "event-unreadable": "The event cannot be read.",
@@ -104,7 +105,10 @@ class TaskCheck:
         self.events += 1
         self._stored_digest = row.digest
         if self.problem is None:
-            self._examine(row)
+            try:
+                self._examine(row)
+            except UNREADABLE:  # a null, or a type that is too long for any digest
+                self._found(self._version + 1, "event-unreadable")
 
     def _examine(self, row: LogRow) -> None:
         version = self._version + 1
@@ -170,6 +174,10 @@ def _require_possible(task: Task | None, event: Recorded) -> None:
         raise ValueError("a task is created once, by its first event")
     if isinstance(data, DraftFieldChanged) and data.field not in FIELDS:
         raise ValueError("no such field")
+    if task and isinstance(data, DraftFieldChanged | TranscriptChanged) and data.edit:
+        old = task.transcript if isinstance(data, TranscriptChanged) else getattr(task, data.field)
+        if min(data.edit.at, data.edit.cut) < 0 or data.edit.at + data.edit.cut > len(old):
+            raise ValueError("the edit reaches beyond the text")
     if task and event.occurred_at < task.updated_at:
         raise ValueError("time runs backwards")
 

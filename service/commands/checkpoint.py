@@ -9,7 +9,7 @@ from psycopg import errors
 
 from service.checkpoint import CheckpointError, read_private_key, take_checkpoint, write_checkpoint
 from service.commands.progress import progress
-from service.commands.running import fail, reporting, running_store
+from service.commands.running import existing_store, fail, reporting
 from service.log_reading import count_events, last_position, open_reading_connection
 from service.settings import read_settings
 
@@ -30,7 +30,7 @@ def checkpoint(file: Path, key: Path) -> None:
         private_key = read_private_key(key)
         if file.exists():
             raise CheckpointError(f"{file} exists; a checkpoint is never overwritten")
-        with running_store(read_settings(os.environ)) as ready:
+        with existing_store(read_settings(os.environ)) as ready:
             assert ready.database_url is not None
             with open_reading_connection(ready.database_url) as connection:
                 position = last_position(connection)

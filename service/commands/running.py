@@ -32,9 +32,24 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
         except (SettingError, EmbeddedError, SchemaError) as error:
             fail(str(error))
         except psycopg.OperationalError as error:
-            fail(f"PALIMPSEST_DATABASE_URL: the server does not let us in: {str(error).strip().splitlines()[-1]}")
+            fail(f"PALIMPSEST_DATABASE_URL: the server does not let us in: {_reason(error)}")
 
     return run
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    """The last line of the message that is not one of libpq's indented hints."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def existing_store(settings: Settings) -> Iterator[Settings]:
+    """As `running_store`, for commands that only read: a data directory without a store is wrong use, not made one."""
+    if not settings.database_url and not (settings.data_dir / "postgres").is_dir():
+        fail(f"there is no store in {settings.data_dir.resolve()}: PALIMPSEST_DATA_DIR says where it is")
+    with running_store(settings) as ready:
+        yield ready
 
 
 @contextmanager

@@ -10,10 +10,17 @@ from uuid import UUID
 import click
 from psycopg import Connection, errors
 
+from projections.current_task import rfc3339
 from service.checkpoint import CheckpointError, damages, is_signed, read_checkpoint, read_public_key
 from service.commands.progress import progress
-from service.commands.running import fail, reporting, running_store
-from service.log_reading import count_events, one_task, open_reading_connection, tasks_of_log_and_view
+from service.commands.running import existing_store, fail, reporting
+from service.log_reading import (
+    count_events,
+    count_events_after,
+    one_task,
+    open_reading_connection,
+    tasks_of_log_and_view,
+)
 from service.proof import Verdict
 from service.settings import read_settings
 from service.verification import verdicts
@@ -33,11 +40,13 @@ def verify(task: UUID | None, everything: bool, checkpoint: Path | None, public_
     TASK or --all checks the chain, the head that the view remembers, and the view against a replay.
     --checkpoint checks that nothing up to its position was rewritten, dropped, added or moved.
     """
-    if (task is not None) == everything and (everything or checkpoint is None):
-        fail("name a task, or give --all, or --checkpoint")
+    if task and everything:
+        fail("name a task, or give --all, not both")
     if (checkpoint is None) != (public_key is None):
         fail("--checkpoint and --public-key go together")
-    with running_store(read_settings(os.environ)) as ready:
+    if not (task or everything or checkpoint):
+        fail("nothing to verify: name a task, or give --all, or --checkpoint")
+    with existing_store(read_settings(os.environ)) as ready:
         assert ready.database_url is not None
         with open_reading_connection(ready.database_url) as connection:
             try:
@@ -114,5 +123,9 @@ def _verify_checkpoint(connection: Connection[Any], path: Path, public_key: Path
                 + (", not the same ones" if damage.signed_events == damage.found_events else "")
             )
     if whole:
-        click.echo(f"OK: {checkpoint.events:,} events up to position {checkpoint.position} are those that were signed")
+        later = count_events_after(connection, checkpoint.position)
+        click.echo(
+            f"OK: {checkpoint.events:,} events up to position {checkpoint.position} are those that were signed"
+            f" at {rfc3339(checkpoint.taken_at)}" + (f"; {later:,} later ones are not covered" if later else "")
+        )
     return whole

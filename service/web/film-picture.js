@@ -21,7 +21,17 @@ const DEEDS = {
   DraftPublished: 'published', DraftDiscarded: 'discarded', DraftExpired: 'expired', DraftRestored: 'restored',
 };
 
-const clockTime = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' });
+/** @type {Intl.DateTimeFormatOptions} */
+const TO_THE_SECOND = {
+  year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+};
+const clockTime = new Intl.DateTimeFormat('en', TO_THE_SECOND);
+const zonedTime = new Intl.DateTimeFormat('en', { ...TO_THE_SECOND, timeZoneName: 'short' });
+
+/** Code points of what was typed or removed that a sentence quotes. */
+const QUOTED = 40;
+/** Pixels between what is kept in view and the edge of its box. */
+const MARGIN = 40;
 
 /**
  * @param {Film} film
@@ -33,11 +43,12 @@ export function draw(film, frame, coloured) {
   const title = texts.title.join('');
   byId('heading').textContent = title || 'Untitled';
   byId('heading').classList.toggle('just', change?.field === 'title');
-  byId('moment').textContent = sentence(film, frame);
+  byId('moment').textContent = deed(film, frame);
+  byId('who').textContent = `${when(frame)} · ${who(frame)}`;
   const text = byId('text');
   text.replaceChildren(...(coloured ? byBurst(film, frame) : written(texts.description, 'description', change)));
   if (!texts.description.length && !change?.removed) text.append(make('span', { className: 'quiet', textContent: 'Nothing written yet.' }));
-  text.querySelector('ins, del')?.scrollIntoView({ block: 'nearest' });
+  keepMarkInView();
   const transcript = byId('transcript-details', HTMLDetailsElement);
   transcript.hidden = !texts.transcript.length && change?.field !== 'transcript';
   if (change?.field === 'transcript') transcript.open = true;
@@ -45,17 +56,69 @@ export function draw(film, frame, coloured) {
   fields(frame);
 }
 
+/** Shows what was just typed or removed, also after the text's box has become another size. */
+export function keepMarkInView() {
+  const mark = byId('text').querySelector('ins, del');
+  if (mark) keepInView(byId('text'), mark);
+}
+
 /**
  * Version, deed, person and time, as words.
  * @param {Film} film
  * @param {Frame} frame
  */
-export function sentence(film, { index, event, change }) {
-  const who = event.actor === 'system' ? 'the service' : `user ${event.actor.slice(0, 8)}`;
-  const field = change ? (LABELS[change.field] ?? change.field).toLowerCase() : '';
-  const deed = DEEDS[event.type] ?? `${field} changed`;
+export function sentence(film, frame) {
+  return `${deed(film, frame)}, by ${who(frame)}, ${when(frame)}`;
+}
+
+/**
+ * @param {Film} film
+ * @param {Frame} frame
+ */
+function deed(film, { event, change }) {
   const why = event.cause === 'revert' ? ', by going back' : '';
-  return `Version ${event.version} of ${film.events[film.length - 1].version}: ${deed}${why}, by ${who}, ${clockTime.format(Date.parse(event.occurred_at))}`;
+  return `Version ${event.version} of ${film.events[film.length - 1].version}: ${DEEDS[event.type] ?? changed(change)}${why}`;
+}
+
+/** @param {Frame['change']} change */
+function changed(change) {
+  if (!change) return 'changed';
+  const field = (LABELS[change.field] ?? change.field).toLowerCase();
+  const { removed, inserted } = change;
+  if (removed && inserted) return `${quoted(removed)} replaced by ${quoted(inserted)} in the ${field}`;
+  if (removed) return `${quoted(removed)} removed from the ${field}`;
+  return inserted ? `${quoted(inserted)} typed into the ${field}` : `${field} changed`;
+}
+
+/** @param {string} text */
+function quoted(text) {
+  if (text === ' ') return 'a blank';
+  if (text === '\n') return 'a line break';
+  const points = Array.from(text);
+  return `“${points.slice(0, QUOTED).join('').replaceAll('\n', '↵')}${points.length > QUOTED ? '…' : ''}”`;
+}
+
+/** @param {Frame} frame */
+function who({ event }) {
+  return event.actor === 'system' ? 'the service' : `user ${event.actor}`;
+}
+
+/** @param {Frame} frame */
+function when({ event }) {
+  return zonedTime.format(Date.parse(event.occurred_at));
+}
+
+/**
+ * Scrolls a box, and nothing around it, as far as needed to show an element in it.
+ * @param {Element} box
+ * @param {Element} element
+ */
+export function keepInView(box, element) {
+  const outer = box.getBoundingClientRect();
+  const inner = element.getBoundingClientRect();
+  const above = outer.top + MARGIN - inner.top;
+  if (above > 0) box.scrollTop -= above;
+  else box.scrollTop += Math.max(0, Math.min(inner.bottom + MARGIN - outer.bottom, -above));
 }
 
 /**
@@ -84,7 +147,7 @@ function byBurst(film, { texts, origins }) {
     const { first, last, start: time } = film.bursts[burst];
     parts.push(make('span', {
       className: `burst c${burst % COLOURS}`,
-      title: `Versions ${film.events[first].version} to ${film.events[last].version}, ${clockTime.format(time)}`,
+      title: `${range(film, first, last)}, ${clockTime.format(time)}`,
       textContent: texts.description.slice(start, end).join(''),
     }));
     start = end;
@@ -111,6 +174,9 @@ export function shown(name, value) {
   return name.endsWith('budget') || name === 'budget_usd' ? `$${value}` : String(value);
 }
 
+/** Blocks of the timeline that still have room for a gap between them. */
+const SPACED = 150;
+
 /**
  * The blocks of the timeline and the list beside it.
  * @param {Film} film
@@ -128,18 +194,48 @@ export function drawBursts(film, go) {
     for (const [name, value] of Object.entries(attributes)) block.setAttribute(name, String(value));
     return block;
   });
+  timeline.classList.toggle('spaced', blocks.length < SPACED);
   timeline.replaceChildren(...blocks);
-  byId('bursts').replaceChildren(...film.bursts.map(({ first, last, start, added, removed }, number) => make('li', {},
-    make('button', { type: 'button', className: `link c${number % COLOURS}`, onclick: () => go(last) },
-      `${clockTime.format(start)} `,
-      make('span', { className: 'quiet' }, `${count(last - first + 1)} ${last === first ? 'event' : 'events'}, +${count(added)} −${count(removed)}`)))));
+  const list = byId('bursts');
+  list.onkeydown = stepInList;
+  list.replaceChildren(...film.bursts.map(({ first, last, start, added, removed }, number) => make('li', {},
+    make('button', { type: 'button', tabIndex: -1, className: `link c${number % COLOURS}`, onclick: () => go(last) },
+      make('span', { className: 'time', textContent: clockTime.format(start) }), ' ',
+      make('span', { className: 'amount', textContent: `+${count(added)} −${count(removed)}` }), ' ',
+      make('span', { className: 'quiet', textContent: range(film, first, last) })))));
 }
 
-/** Marks the burst that is shown. @param {number} number */
+/** The list is one stop of the Tab key, at the burst that is shown; the arrow keys go on from there. @param {KeyboardEvent} pressed */
+function stepInList(pressed) {
+  if (pressed.key !== 'ArrowUp' && pressed.key !== 'ArrowDown') return;
+  const item = /** @type {Element} */ (pressed.target).closest('li');
+  const next = pressed.key === 'ArrowUp' ? item?.previousElementSibling : item?.nextElementSibling;
+  if (next?.firstElementChild instanceof HTMLElement) next.firstElementChild.focus();
+  pressed.preventDefault();
+}
+
+/**
+ * @param {Film} film
+ * @param {number} first
+ * @param {number} last
+ */
+function range(film, first, last) {
+  const [from, to] = [first, last].map((index) => count(film.events[index].version));
+  return first === last ? `Version ${from}` : `Versions ${from} to ${to}`;
+}
+
+/** Marks the burst that is shown, in the list and on the timeline, and keeps it in view. @param {number} number */
 export function markBurst(number) {
-  for (const [place, item] of [...byId('bursts').children].entries()) {
-    const button = item.firstElementChild;
-    if (place === number) button?.setAttribute('aria-current', 'true');
-    else button?.removeAttribute('aria-current');
+  const list = byId('bursts');
+  const button = list.children[number].firstElementChild;
+  if (!button || button.hasAttribute('aria-current')) return;
+  for (const before of list.querySelectorAll('[aria-current], [tabindex="0"]')) {
+    before.removeAttribute('aria-current');
+    before.setAttribute('tabindex', '-1');
   }
+  button.setAttribute('aria-current', 'true');
+  button.setAttribute('tabindex', '0');
+  keepInView(list, button);
+  document.querySelector('#timeline .now')?.classList.remove('now');
+  document.querySelector('#timeline')?.children[number].classList.add('now');
 }

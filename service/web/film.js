@@ -40,8 +40,9 @@
 const PAUSE = 5000;
 /** A pause is played as no longer than this, in milliseconds. */
 const LONGEST_PAUSE = 1000;
-/** Events between two states that are kept. */
+/** Events between two states that are kept, at least; and how many states are, at most. */
 const STRIDE = 64;
+const KEPT = 256;
 
 /** @type {Record<string, any>} */
 const NEW = {
@@ -63,14 +64,16 @@ export class Film {
   clock = [];
   /** @type {State[]} */
   #kept = [];
+  #stride;
 
   /** @param {Envelope[]} events  all of a task, at least one */
   constructor(events) {
     this.events = events;
+    this.#stride = Math.max(STRIDE, Math.ceil(events.length / KEPT));
     const state = new State();
     let before = Date.parse(events[0].occurred_at);
     events.forEach((event, index) => {
-      if (index % STRIDE === 0) this.#kept.push(state.copy());
+      if (index % this.#stride === 0) this.#kept.push(state.copy());
       state.apply(event, index);
       const now = Date.parse(event.occurred_at);
       this.clock.push((this.clock.at(-1) ?? 0) + Math.min(Math.max(now - before, 0), LONGEST_PAUSE));
@@ -89,10 +92,10 @@ export class Film {
    * @returns {Frame}
    */
   at(index) {
-    const place = Math.floor(index / STRIDE);
+    const place = Math.floor(index / this.#stride);
     const state = this.#kept[place].copy();
     let change = null;
-    for (let next = place * STRIDE; next <= index; next += 1) change = state.apply(this.events[next], next);
+    for (let next = place * this.#stride; next <= index; next += 1) change = state.apply(this.events[next], next);
     return { index, event: this.events[index], texts: state.texts, origins: state.origins, fields: state.fields, change };
   }
 
@@ -167,11 +170,8 @@ class State {
   #edit(field, { at, cut, insert }, index) {
     const points = Array.from(insert);
     const text = this.texts[field];
-    const removed = text.slice(at, at + cut).join('');
-    this.texts[field] = [...text.slice(0, at), ...points, ...text.slice(at + cut)];
-    if (field === 'description') {
-      this.origins = [...this.origins.slice(0, at), ...points.map(() => index), ...this.origins.slice(at + cut)];
-    }
+    const removed = text.splice(at, cut, ...points).join('');
+    if (field === 'description') this.origins.splice(at, cut, ...points.map(() => index));
     return { field, at, removed, inserted: insert };
   }
 }

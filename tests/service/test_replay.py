@@ -77,12 +77,14 @@ def test_a_time_is_printed_as_it_stood_then(replay: Palimpsest) -> None:
     [
         ([str(uuid4())], "there is no task"),
         ([str(TASK), "--version", "0"], "no version 0"),
-        ([str(TASK), "--version", "8"], "no version 8"),
-        ([str(TASK), "--at", "2001-01-01T00:00:00Z"], "did not exist"),
+        ([str(TASK), "--version", "8"], "no version 8: its last is 7"),
+        ([str(TASK), "--at", "2001-01-01T00:00:00Z"], f"did not exist then: it was created at {rfc3339(START)}"),
         ([str(TASK), "--at", "yesterday"], "RFC 3339"),
         ([str(TASK), "--at", "2027-01-01T00:00:00"], "RFC 3339"),
         ([str(TASK), "--at", "2027-01-01T00:00:00Z", "--version", "1"], "not both"),
         ([str(TASK), "--speed", "0"], "--speed"),
+        ([str(TASK), "--speed", "nan"], "--speed"),
+        ([str(TASK), "--speed", "2", "--version", "1"], "--speed is for playing"),
         (["x"], "not a valid UUID"),
     ],
 )
@@ -93,12 +95,13 @@ def test_wrong_use_is_told_and_exits_with_2(replay: Palimpsest, arguments: list[
     assert "Traceback" not in done.stderr
 
 
-def test_a_terminal_shows_the_text_grow_and_never_obeys_it(url: str, tmp_path: Path) -> None:
+def played(url: str, directory: Path, speed: str) -> str:
+    """What a terminal of 24 rows and 100 columns is sent while a draft is played, without colours."""
     here, there = pty.openpty()
     process = subprocess.Popen(
-        [PALIMPSEST, "replay", str(TASK), "--speed", "100"],
-        env={**os.environ, "PALIMPSEST_DATABASE_URL": url, "TERM": "xterm", "COLUMNS": "100"},
-        cwd=tmp_path,
+        [PALIMPSEST, "replay", str(TASK), "--speed", speed],
+        env={**os.environ, "PALIMPSEST_DATABASE_URL": url, "TERM": "xterm", "COLUMNS": "100", "LINES": "24"},
+        cwd=directory,
         stdout=there,
         stderr=there,
     )
@@ -110,10 +113,32 @@ def test_a_terminal_shows_the_text_grow_and_never_obeys_it(url: str, tmp_path: P
     except OSError:  # the other end is closed
         pass
     os.close(here)
-
     text = seen.decode()
     assert process.wait(30) == 0, text
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_terminal_shows_the_text_grow_and_never_obeys_it(url: str, tmp_path: Path) -> None:
+    text = played(url, tmp_path, speed="100")
+
     assert "7/7" in text
-    assert "a😀" in re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "a😀" in text
     assert "\x1b]0;" not in text
     assert "status: discarded" in text
+
+
+def test_a_terminal_shows_that_part_of_a_long_text_which_is_being_typed(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    lines = "".join(f"line {number}\n" for number in range(200))
+    ends = [lines, lines + "the end", "the start\n" + lines + "the end"]
+    record(url, *((TASK, command) for command in [new_draft(), *(ChangeFields({"description": end}) for end in ends)]))
+
+    text = played(url, tmp_path, speed="4")
+
+    pictures = text.split("\u256d")
+    assert max(picture.count("\n") for picture in pictures) < 24
+    assert "the start" in pictures[-1]
+    assert "line 199" not in pictures[-1]
+    assert any("the end" in picture and "line 199" in picture and "status: draft" in picture for picture in pictures)

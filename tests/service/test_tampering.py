@@ -83,19 +83,24 @@ def rewrite_chain(task: UUID) -> Tamper:
             f" 'UTF8') WHERE {event(task, 4)}",
             f"UPDATE current_task SET description = overlay(description placing 'Z' from 3 for 1) WHERE id = '{task}'",
         )(store)
-        digest = chain.GENESIS
-        rows = store.execute(
-            "SELECT originator_version, topic, state FROM draft_events WHERE originator_id = %s ORDER BY 1", (task,)
-        )
-        for version, topic, state in rows.fetchall():
-            digest = chain.digest(digest, task, version, topic, state)
-            store.execute(
-                "UPDATE draft_events SET digest = %s WHERE originator_id = %s AND originator_version = %s",
-                (digest, task, version),
-            )
-        store.execute("UPDATE current_task SET digest = %s WHERE id = %s", (digest, task))
+        fit_chain(store, task)
 
     return run
+
+
+def fit_chain(store: Connection[Any], task: UUID) -> None:
+    """Compute every digest of a task anew, and put the last one into the view's row."""
+    digest = chain.GENESIS
+    rows = store.execute(
+        "SELECT originator_version, topic, state FROM draft_events WHERE originator_id = %s ORDER BY 1", (task,)
+    )
+    for version, topic, state in rows.fetchall():
+        digest = chain.digest(digest, task, version, topic, state)
+        store.execute(
+            "UPDATE draft_events SET digest = %s WHERE originator_id = %s AND originator_version = %s",
+            (digest, task, version),
+        )
+    store.execute("UPDATE current_task SET digest = %s WHERE id = %s", (digest, task))
 
 
 def drop_last_event_and_adjust_the_row(store: Connection[Any]) -> None:
@@ -154,6 +159,24 @@ TAMPERINGS: dict[str, tuple[Tamper, list[tuple[UUID, int, str]]]] = {
     "a type that there is not": (
         sql(f"UPDATE draft_events SET topic = 'DraftBurnt' WHERE {event(B, 3)}"),
         [(B, 3, "digest-mismatch")],
+    ),
+    "a type that is too long for a digest": (
+        sql(f"UPDATE draft_events SET topic = repeat('x', 70000) WHERE {event(B, 3)}"),
+        [(B, 3, "event-unreadable")],
+    ),
+    "a state that is null": (
+        sql(
+            "ALTER TABLE draft_events ALTER COLUMN state DROP NOT NULL",
+            f"UPDATE draft_events SET state = NULL WHERE {event(B, 3)}",
+        ),
+        [(B, 3, "event-unreadable")],
+    ),
+    "a version that is there twice": (
+        sql(
+            "ALTER TABLE draft_events DROP CONSTRAINT draft_events_pkey",
+            f"{COPY} originator_id, originator_version, topic, state, digest FROM draft_events WHERE {event(B, 3)}",
+        ),
+        [(B, 3, "event-unexpected")],
     ),
     "a changed version": (
         sql(f"UPDATE draft_events SET originator_version = 70 WHERE {event(B, 3)}"),
@@ -287,6 +310,33 @@ def test_tampering_is_found_with_its_task_and_version(store: Connection[Any], wh
     assert sorted(found(store)) == expected
 
 
+FITTING: dict[str, tuple[str, str]] = {
+    "bytes that are no JSON": ("'x'", "event-unreadable"),
+    "JSON that is no event": ("'{}'", "event-unreadable"),
+    "JSON that is too deep to read": (
+        "convert_to('[1,0,\"system\",\"\",\"autosave\",' || repeat('[', 100000) || repeat(']', 100000) || ']', 'UTF8')",
+        "event-unreadable",
+    ),
+    "a time before the last event's": ("regexp_replace(text, '^.1,[0-9]+', '[1,5')", "event-impossible"),
+    "an edit behind the end of the text": ("replace(text, '[2,0,', '[3,0,')", "event-impossible"),
+    "an edit that cuts more than there is": ("replace(text, '[2,0,', '[2,1,')", "event-impossible"),
+    "an edit before the beginning of the text": ("replace(text, '[2,0,', '[-1,0,')", "event-impossible"),
+    "a field that there is not": ("replace(text, 'description', 'status')", "event-impossible"),
+}
+
+
+@pytest.mark.parametrize("what", FITTING)
+def test_a_state_that_cannot_be_is_found_though_its_chain_fits(store: Connection[Any], what: str) -> None:
+    state, code = FITTING[what]
+    changed = f"convert_to({state}, 'UTF8')" if "text" in state else state
+    changed = changed.replace("text,", "convert_from(state, 'UTF8'),")
+
+    store.execute(f"UPDATE draft_events SET state = {changed} WHERE {event(B, 4)}".encode())
+    fit_chain(store, B)
+
+    assert found(store) == [(B, 4, code)]
+
+
 FOR_THE_CHECKPOINT: dict[str, Tamper] = {
     "a chain rewritten consistently, its view with it": rewrite_chain(B),
     "a task removed with its row": sql(
@@ -296,6 +346,9 @@ FOR_THE_CHECKPOINT: dict[str, Tamper] = {
     "positions exchanged between tasks": sql(
         *(f"UPDATE draft_events SET notification_id = notification_id + {by} WHERE {event(task, 3)}"
           for task, by in ((A, 1000), (B, -1), (A, -999)))
+    ),
+    "the first event moved before the first position": sql(
+        f"UPDATE draft_events SET notification_id = 0 WHERE {event(A, 1)}"
     ),
 }  # fmt: skip
 

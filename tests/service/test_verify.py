@@ -114,7 +114,10 @@ def test_later_events_do_not_break_a_checkpoint(
     file, public = checkpoint
     record_drafts(url, {uuid4(): "later"})
 
-    assert palimpsest("verify", "--checkpoint", str(file), "--public-key", str(public)).returncode == 0
+    done = palimpsest("verify", "--checkpoint", str(file), "--public-key", str(public))
+
+    assert done.returncode == 0
+    assert done.stdout.endswith("; 6 later ones are not covered\n")
 
 
 def test_a_rewritten_log_fails_the_checkpoint(
@@ -163,6 +166,17 @@ def test_a_checkpoint_that_was_changed_fails(
     assert (done.returncode, "signature-invalid" in done.stdout) == (1, True), done.stderr
 
 
+def test_a_digest_in_capitals_is_no_checkpoint_of_ours(palimpsest: Palimpsest, checkpoint: tuple[Path, Path]) -> None:
+    file, public = checkpoint
+    content = msgspec.json.decode(file.read_bytes())
+    content["blocks"][0][2] = content["blocks"][0][2].upper()
+    file.write_bytes(msgspec.json.encode(content))
+
+    done = palimpsest("verify", "--checkpoint", str(file), "--public-key", str(public))
+
+    assert (done.returncode, "not a whole one" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"format": "palimpsest-checkpoint-2"}', None])
 def test_what_is_no_whole_checkpoint_is_wrong_use(
     palimpsest: Palimpsest, checkpoint: tuple[Path, Path], content: bytes | None
@@ -186,8 +200,8 @@ def test_a_checkpoint_is_never_overwritten(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["verify"], "name a task"),
-        (["verify", str(A), "--all"], "name a task"),
+        (["verify"], "nothing to verify: name a task"),
+        (["verify", str(A), "--all"], "not both"),
         (["verify", str(uuid4())], "there is no task"),
         (["verify", "A"], "not a valid UUID"),
         (["verify", "--checkpoint", "x"], "go together"),
@@ -205,6 +219,26 @@ def test_wrong_use_is_told_and_exits_with_2(palimpsest: Palimpsest, arguments: l
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["verify", "--all"], ["replay", str(A)], ["checkpoint", "new.json", "--key", "key.pem"]]
+)
+def test_a_folder_without_a_store_is_told_and_left_as_it_is(command: list[str], tmp_path: Path) -> None:
+    new_keys(tmp_path)
+
+    done = run_palimpsest(tmp_path, "", *command)
+
+    assert (done.returncode, "there is no store in" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_server_that_is_not_there_is_told_with_its_reason(tmp_path: Path) -> None:
+    done = run_palimpsest(tmp_path, "postgresql://127.0.0.1:1/none", "verify", "--all")
+
+    assert done.returncode == 2
+    assert "Connection refused" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_over_http_a_whole_task_is_ok(client: Client) -> None:
