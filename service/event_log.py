@@ -30,16 +30,19 @@ _COLUMNS = "notification_id, originator_id, originator_version, topic, state, di
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM draft_events"
 """The last position, 0 of an empty log."""
 
-_EXTENT = f"""
+# The end of the window is a scalar, not a join: the index scan ends there, and not with the log.
+EXTENT = f"""
 WITH head (position) AS MATERIALIZED ({HEAD}),
 found AS (
-    SELECT notification_id AS position FROM draft_events, head
-    WHERE notification_id > %(after)s AND notification_id <= least(head.position, %(after)s + %(window)s)
+    SELECT notification_id AS position FROM draft_events
+    WHERE notification_id > %(after)s
+      AND notification_id <= least((SELECT position FROM head), %(after)s + %(window)s)
       AND (%(types)s::text[] IS NULL OR topic = ANY (%(types)s))
     ORDER BY notification_id LIMIT %(limit)s
 )
 SELECT head.position, (SELECT count(*) FROM found), (SELECT max(position) FROM found) FROM head
 """
+"""How far a page reaches: the head, the number of events found, and the last of them."""
 
 # Within a task the order of versions is that of positions, and the primary key leads to it.
 _TASK_EXTENT = f"""
@@ -111,7 +114,7 @@ class EventLog:
         It ends with the last event of a full page, at the head, or where as many positions were looked at as one
         page may (`WINDOW`); of a page behind the head, at `after`.
         """
-        query = _EXTENT if filters.task_id is None else _TASK_EXTENT
+        query = EXTENT if filters.task_id is None else _TASK_EXTENT
         async with self._pool.connection() as connection:
             cursor = await connection.execute(query, {**_arguments(filters), "after": after, "limit": limit})
             row = await cursor.fetchone()
