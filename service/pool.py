@@ -31,6 +31,9 @@ PATIENCE = 1.4
 SILENCE = 1.8
 """Seconds in which a request that reads has its connection and its answer, or is told that there is none."""
 
+MUCH = 30.0
+"""The same for a read that may have to look at much of the log or of a view; the store itself ends it then."""
+
 
 class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
     """A pool whose connections are hung up on where the server keeps silent.
@@ -66,7 +69,7 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             if silence is None:
                 yield connection
                 return
-            timer = loop.call_at(since + silence, _hang_up, connection)
+            timer = loop.call_at(since + silence, _hang_up, connection, silence)
             try:
                 yield connection
             finally:
@@ -82,8 +85,8 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             await self.check_connection(connection)
 
 
-def _hang_up(connection: AsyncConnection[Any]) -> None:
+def _hang_up(connection: AsyncConnection[Any], silence: float) -> None:
     if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-        log.warning("the store kept silent for %s s, hanging up", SILENCE)
+        log.warning("the store kept silent for %s s, hanging up", silence)
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
