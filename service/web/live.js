@@ -1,10 +1,13 @@
 // @ts-check
-/** The list of latest events: newest first, pausable, and read out now and then instead of each time. */
+/** The list of latest events: newest first, typing in one row, pausable, and read out now and then. */
 
 import { byId, count, make } from './elements.js';
 import { fieldWords } from './figures.js';
 
+/** Rows that are shown. */
 const KEPT = 40;
+/** Events that wait for them, while the list is paused. */
+const HELD = 1_000;
 /** Typing makes many events a second; the list is drawn this often (milliseconds). */
 const DRAW_EVERY = 200;
 const ANNOUNCE_EVERY = 10_000;
@@ -24,6 +27,8 @@ const WORDS = {
 export class Live {
   /** Newest last. @type {any[]} */
   #waiting = [];
+  /** What the first row of the list stands for. @type {Row | null} */
+  #newest = null;
   #missed = 0;
   #paused = false;
   #unsaid = 0;
@@ -42,6 +47,7 @@ export class Live {
     this.#waiting = [];
     this.#unsaid = this.#missed = 0;
     byId('events').replaceChildren();
+    this.#newest = null;
     byId('no-events').hidden = false;
     this.#pause(false);
     this.say('connecting');
@@ -60,7 +66,7 @@ export class Live {
    */
   add(event, isNew) {
     this.#waiting.push(event);
-    if (this.#waiting.length > KEPT) this.#waiting.shift();
+    if (this.#waiting.length > HELD) this.#waiting.shift();
     if (this.#paused) {
       this.#missed++;
       byId('pause').textContent = `Resume (${count(this.#missed)} new)`;
@@ -90,7 +96,12 @@ export class Live {
 
   #draw() {
     const list = byId('events');
-    list.prepend(...this.#waiting.reverse().map((event) => row(event, this.#links)));
+    for (const event of this.#waiting) {
+      const more = goesOn(this.#newest, event) ? this.#newest : null;
+      if (more) list.firstElementChild?.remove();
+      this.#newest = added(more, event);
+      list.prepend(row(this.#newest, this.#links));
+    }
     this.#waiting = [];
     while (list.childElementCount > KEPT) list.lastElementChild?.remove();
     byId('no-events').hidden = list.childElementCount > 0;
@@ -107,10 +118,41 @@ export class Live {
 }
 
 /**
+ * One row: an event, or the edits of one field of a draft that follow each other, as typing makes them.
+ * @typedef {{event: any, count: number, typed: number, deleted: number}} Row  the last event, and how much it all was
+ */
+
+/**
+ * @param {Row | null} newest
  * @param {any} event
+ * @returns {newest is Row}
+ */
+function goesOn(newest, event) {
+  const last = newest?.event;
+  return Boolean(last && event.data.edit && event.type === last.type && event.task_id === last.task_id
+    && event.data.field === last.data.field && event.cause === last.cause);
+}
+
+/**
+ * @param {Row | null} before
+ * @param {any} event
+ * @returns {Row}
+ */
+function added(before, event) {
+  const { edit } = event.data;
+  return {
+    event,
+    count: (before?.count ?? 0) + 1,
+    typed: (before?.typed ?? 0) + (edit ? edit.insert_length ?? [...edit.insert].length : 0),
+    deleted: (before?.deleted ?? 0) + (edit ? edit.cut : 0),
+  };
+}
+
+/**
+ * @param {Row} shown
  * @param {boolean} links
  */
-function row(event, links) {
+function row({ event, count: events, typed, deleted }, links) {
   const time = new Date(event.occurred_at);
   const told = time.toDateString() === new Date().toDateString()
     ? time.toLocaleTimeString('en-GB')
@@ -118,8 +160,8 @@ function row(event, links) {
   const task = event.task_id.slice(0, 8);
   const item = make('li', { className: `event ${event.type}` },
     make('time', { dateTime: event.occurred_at, title: time.toLocaleString('en') }, told),
-    make('span', { className: 'what' }, words(event)),
-    make('span', { className: 'size' }, size(event.data)),
+    make('span', { className: 'what' }, events > 1 ? `${words(event)} × ${count(events)}` : words(event)),
+    make('span', { className: 'size' }, size(typed, deleted)),
     links
       ? make('a', { className: 'whose', href: `/replay/${event.task_id}`, title: event.task_id }, task)
       : make('span', { className: 'whose', title: event.task_id }, task));
@@ -134,9 +176,11 @@ function words({ type, cause, data }) {
   return whole && ['revert', 'duplicate', 'create'].includes(cause) ? what.replace('Edited', { revert: 'Reverted', duplicate: 'Copied', create: 'Set' }[cause] ?? '') : what;
 }
 
-/** How much was typed and deleted; never what. @param {any} data */
-function size({ edit }) {
-  if (!edit) return '';
-  const typed = edit.insert_length ?? [...edit.insert].length;
-  return [typed ? `+${count(typed)}` : '', edit.cut ? `−${count(edit.cut)}` : ''].filter(Boolean).join(' ');
+/**
+ * How many characters were typed and deleted; never which.
+ * @param {number} typed
+ * @param {number} deleted
+ */
+function size(typed, deleted) {
+  return [typed ? `+${count(typed)}` : '', deleted ? `−${count(deleted)}` : ''].filter(Boolean).join(' ');
 }
