@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
 
 from projections.current_task import moment_of
-from service.pool import MUCH, ReadingPool
+from service.pool import ReadingPool
 from service.store import StoredRow
 
 CHUNK = 256
@@ -115,7 +115,7 @@ class EventLog:
         page may (`WINDOW`); of a page behind the head, at `after`.
         """
         query = EXTENT if filters.task_id is None else _TASK_EXTENT
-        async with self._pool.connection(silence=MUCH) as connection:
+        async with self._pool.long_connection() as connection:
             cursor = await connection.execute(query, {**_arguments(filters), "after": after, "limit": limit})
             row = await cursor.fetchone()
         assert row is not None
@@ -129,7 +129,7 @@ class EventLog:
         """The events behind `after` up to `upto`, in chunks; no connection is held between two of them."""
         query = _ROWS if filters.task_id is None else _TASK_ROWS
         while after < upto:
-            async with self._pool.connection(silence=MUCH) as connection:
+            async with self._pool.long_connection() as connection:
                 chunk = await _read(connection, query, {**_arguments(filters), "after": after, "upto": upto})
             if chunk:
                 yield chunk
@@ -143,7 +143,7 @@ class EventLog:
         Exact whatever the clocks of the writers did: the view `moment` keeps the latest time up to each block of
         positions, which never falls. Only a block, and what that view has not reached yet, is looked through.
         """
-        async with self._pool.connection(silence=MUCH) as connection:
+        async with self._pool.long_connection() as connection:
             at = moment_of(moment)
             cursor = await connection.execute(_MOMENT_BLOCK, {"moment": at})
             row = await cursor.fetchone()

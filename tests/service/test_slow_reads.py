@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from service.pool import SILENCE
+from service.pool import LONG_READS, POOL_SIZE, SILENCE
 from tests.harness import Server
 
 _SLOWLY = """
@@ -33,7 +33,7 @@ def test_long_reads_outlast_the_patience_with_a_silent_store(
         make_slow(database, "public.event_stream", "public.draft_events", "statistics.draft")
         reader.timeout = 30
 
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(LONG_READS) as threads:
             page, of_task, figures, proof = threads.map(
                 reader.get,
                 [
@@ -49,3 +49,24 @@ def test_long_reads_outlast_the_patience_with_a_silent_store(
         assert figures.status_code == 200, figures.text
         assert proof.json()["events"] == 2, proof.text
         assert min(each.elapsed.total_seconds() for each in (page, of_task, figures, proof)) > SILENCE
+
+
+def test_long_reads_leave_connections_for_the_others(
+    new_database: Callable[[], str], start_server: Callable[..., Server]
+) -> None:
+    database = new_database()
+    server = start_server(PALIMPSEST_DATABASE_URL=database)
+    with server.client() as client, server.client(scope="analytics") as reader:
+        task_id = client.new_draft(title="Read meanwhile")
+        make_slow(database, "statistics.draft")
+        reader.timeout = 60
+
+        with ThreadPoolExecutor(2 * POOL_SIZE) as threads:
+            asked = [threads.submit(reader.get, "/api/v1/statistics") for _ in range(2 * POOL_SIZE)]
+            meanwhile = []
+            while not all(each.done() for each in asked) and len(meanwhile) < 200:
+                meanwhile.append(client.get(f"/api/v1/tasks/{task_id}"))
+
+        assert {answer.status_code for answer in meanwhile} == {200}
+        assert max(answer.elapsed.total_seconds() for answer in meanwhile) < SILENCE / 2
+        assert {each.result().status_code for each in asked} == {200}
