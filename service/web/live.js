@@ -8,6 +8,8 @@ import { fieldWords } from './figures.js';
 const KEPT = 40;
 /** Events that wait for them, while the list is paused. */
 const HELD = 1_000;
+/** After this long (milliseconds) typing begins a row of its own. */
+const PAUSE = 60_000;
 /** Typing makes many events a second; the list is drawn this often (milliseconds). */
 const DRAW_EVERY = 200;
 const ANNOUNCE_EVERY = 10_000;
@@ -27,8 +29,8 @@ const WORDS = {
 export class Live {
   /** Newest last. @type {any[]} */
   #waiting = [];
-  /** What the first row of the list stands for. @type {Row | null} */
-  #newest = null;
+  /** What the list shows, newest first. @type {Row[]} */
+  #rows = [];
   #missed = 0;
   #paused = false;
   #unsaid = 0;
@@ -47,7 +49,7 @@ export class Live {
     this.#waiting = [];
     this.#unsaid = this.#missed = 0;
     byId('events').replaceChildren();
-    this.#newest = null;
+    this.#rows = [];
     byId('no-events').hidden = false;
     this.#pause(false);
     this.say('connecting');
@@ -97,13 +99,15 @@ export class Live {
   #draw() {
     const list = byId('events');
     for (const event of this.#waiting) {
-      const more = goesOn(this.#newest, event) ? this.#newest : null;
-      if (more) list.firstElementChild?.remove();
-      this.#newest = added(more, event);
-      list.prepend(row(this.#newest, this.#links));
+      const last = this.#rows.findIndex((each) => each.event.task_id === event.task_id);
+      const before = last >= 0 && goesOn(this.#rows[last].event, event) ? this.#rows.splice(last, 1)[0] : null;
+      before?.item?.remove();
+      this.#rows.unshift(added(before, event));
     }
     this.#waiting = [];
-    while (list.childElementCount > KEPT) list.lastElementChild?.remove();
+    this.#rows.splice(KEPT).forEach((each) => each.item?.remove());
+    // All that is not there yet stands in front: what stays is not touched, so that it keeps the focus.
+    list.prepend(...this.#rows.filter((each) => !each.item).map((each) => (each.item = item(each, this.#links))));
     byId('no-events').hidden = list.childElementCount > 0;
   }
 
@@ -119,18 +123,22 @@ export class Live {
 
 /**
  * One row: an event, or the edits of one field of a draft that follow each other, as typing makes them.
- * @typedef {{event: any, count: number, typed: number, deleted: number}} Row  the last event, and how much it all was
+ * @typedef {object} Row
+ * @property {any} event  the last one
+ * @property {number} count
+ * @property {number} typed  characters
+ * @property {number} deleted
+ * @property {HTMLElement} [item]  once it was shown
  */
 
 /**
- * @param {Row | null} newest
+ * Whether two events of a draft are the same typing.
+ * @param {any} last
  * @param {any} event
- * @returns {newest is Row}
  */
-function goesOn(newest, event) {
-  const last = newest?.event;
-  return Boolean(last && event.data.edit && event.type === last.type && event.task_id === last.task_id
-    && event.data.field === last.data.field && event.cause === last.cause);
+function goesOn(last, event) {
+  return event.data.edit && event.type === last.type && event.data.field === last.data.field && event.cause === last.cause
+    && Date.parse(event.occurred_at) - Date.parse(last.occurred_at) < PAUSE;
 }
 
 /**
@@ -149,24 +157,24 @@ function added(before, event) {
 }
 
 /**
- * @param {Row} shown
+ * @param {Row} row
  * @param {boolean} links
  */
-function row({ event, count: events, typed, deleted }, links) {
+function item({ event, count: events, typed, deleted }, links) {
   const time = new Date(event.occurred_at);
   const told = time.toDateString() === new Date().toDateString()
     ? time.toLocaleTimeString('en-GB')
     : time.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
   const task = event.task_id.slice(0, 8);
-  const item = make('li', { className: `event ${event.type}` },
+  const shown = make('li', { className: `event ${event.type}` },
     make('time', { dateTime: event.occurred_at, title: time.toLocaleString('en') }, told),
     make('span', { className: 'what' }, events > 1 ? `${words(event)} × ${count(events)}` : words(event)),
     make('span', { className: 'size' }, size(typed, deleted)),
     links
       ? make('a', { className: 'whose', href: `/replay/${event.task_id}`, title: event.task_id }, task)
       : make('span', { className: 'whose', title: event.task_id }, task));
-  item.dataset.position = event.position;
-  return item;
+  shown.dataset.position = event.position;
+  return shown;
 }
 
 /** @param {any} event */

@@ -128,9 +128,10 @@ def test_what_is_typed_into_a_field_stands_in_one_row(
 ) -> None:
     page = open_page()
     expect(page.locator("#live-words")).to_have_text("Connected")
-    task_id = client.new_draft()
+    task_id, other = client.new_draft(), client.new_draft()
     for text in ("S", "Se", "Sea", "Se"):
-        client.patch(f"/api/v1/tasks/{task_id}", json={"title": text}).raise_for_status()
+        for each in (task_id, other):
+            client.patch(f"/api/v1/tasks/{each}", json={"title": text}).raise_for_status()
     client.patch(f"/api/v1/tasks/{task_id}", json={"description": "W"}).raise_for_status()
     rows = page.locator("#events li").filter(has_text=task_id[:8])
     expect(rows.locator(".what")).to_have_text(["Edited description", "Edited title × 4", "Created"])  # noqa: RUF001
