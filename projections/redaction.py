@@ -48,10 +48,20 @@ def redacted(envelope: Envelope) -> RedactedEnvelope:
         envelope.schema,
         envelope.occurred_at,
         envelope.actor,
-        envelope.request_id if _UUID.match(envelope.request_id) else "",
+        redacted_request_id(envelope.request_id),
         envelope.cause,
-        _RULES[envelope.type](envelope.data),
+        redacted_data(envelope.type, envelope.data),
     )
+
+
+def redacted_data(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The data of an event of the type `name`. Raises LookupError for a type without a rule."""
+    return _RULES[name](data)
+
+
+def redacted_request_id(request_id: str) -> str:
+    """The id where it is a uuid, else nothing."""
+    return request_id if _UUID.match(request_id) else ""
 
 
 def _field(data: dict[str, Any]) -> dict[str, Any]:

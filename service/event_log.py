@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from projections.current_task import moment_of
+from service.pool import ReadingPool
 from service.store import StoredRow
 
 CHUNK = 256
@@ -30,16 +30,19 @@ _COLUMNS = "notification_id, originator_id, originator_version, topic, state, di
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM draft_events"
 """The last position, 0 of an empty log."""
 
-_EXTENT = f"""
+# The end of the window is a scalar, not a join: the index scan ends there, and not with the log.
+EXTENT = f"""
 WITH head (position) AS MATERIALIZED ({HEAD}),
 found AS (
-    SELECT notification_id AS position FROM draft_events, head
-    WHERE notification_id > %(after)s AND notification_id <= least(head.position, %(after)s + %(window)s)
+    SELECT notification_id AS position FROM draft_events
+    WHERE notification_id > %(after)s
+      AND notification_id <= least((SELECT position FROM head), %(after)s + %(window)s)
       AND (%(types)s::text[] IS NULL OR topic = ANY (%(types)s))
     ORDER BY notification_id LIMIT %(limit)s
 )
 SELECT head.position, (SELECT count(*) FROM found), (SELECT max(position) FROM found) FROM head
 """
+"""How far a page reaches: the head, the number of events found, and the last of them."""
 
 # Within a task the order of versions is that of positions, and the primary key leads to it.
 _TASK_EXTENT = f"""
@@ -97,7 +100,7 @@ class Extent(msgspec.Struct, frozen=True):
 class EventLog:
     """The log by position, read through the pool of requests."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: ReadingPool) -> None:
         self._pool = pool
 
     async def head(self) -> int:
@@ -111,8 +114,8 @@ class EventLog:
         It ends with the last event of a full page, at the head, or where as many positions were looked at as one
         page may (`WINDOW`); of a page behind the head, at `after`.
         """
-        query = _EXTENT if filters.task_id is None else _TASK_EXTENT
-        async with self._pool.connection() as connection:
+        query = EXTENT if filters.task_id is None else _TASK_EXTENT
+        async with self._pool.long_connection() as connection:
             cursor = await connection.execute(query, {**_arguments(filters), "after": after, "limit": limit})
             row = await cursor.fetchone()
         assert row is not None
@@ -126,7 +129,7 @@ class EventLog:
         """The events behind `after` up to `upto`, in chunks; no connection is held between two of them."""
         query = _ROWS if filters.task_id is None else _TASK_ROWS
         while after < upto:
-            async with self._pool.connection() as connection:
+            async with self._pool.long_connection() as connection:
                 chunk = await _read(connection, query, {**_arguments(filters), "after": after, "upto": upto})
             if chunk:
                 yield chunk
@@ -140,7 +143,7 @@ class EventLog:
         Exact whatever the clocks of the writers did: the view `moment` keeps the latest time up to each block of
         positions, which never falls. Only a block, and what that view has not reached yet, is looked through.
         """
-        async with self._pool.connection() as connection:
+        async with self._pool.long_connection() as connection:
             at = moment_of(moment)
             cursor = await connection.execute(_MOMENT_BLOCK, {"moment": at})
             row = await cursor.fetchone()

@@ -4,9 +4,12 @@ An export goes on where its manifest ends. Files are written aside and renamed, 
 ends an export, the manifest names whole files only, and what it does not name is removed by the next run.
 """
 
+import gc
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +17,10 @@ from typing import Any, Literal
 import msgspec
 from psycopg import Connection
 
-from projections.history import Envelope, envelope
-from projections.redaction import RedactedEnvelope, redacted
+from projections.history import envelope
+from projections.redaction import redacted
 from service.event_log import ROWS_BEHIND, stored_rows
-from service.history import recorded
+from service.history import Logged, logged
 from service.projector import connect, head_of_log
 
 RUN = 50_000
@@ -26,11 +29,13 @@ RUN = 50_000
 CHUNK = 5_000
 """Events fetched at a time."""
 
+DAY = 86_400_000_000
+"""Microseconds."""
+
 MANIFEST = "manifest.json"
 
 Format = Literal["parquet", "ndjson"]
-Row = Envelope | RedactedEnvelope
-Write = Callable[[Path, Sequence[Row], bool], None]
+Write = Callable[[Path, Sequence[Logged], bool], None]
 Progress = Callable[[int], None]
 """Told how many positions have been passed since."""
 
@@ -76,10 +81,10 @@ def export(
     """
     write = _writer(kind)
     manifest = _begin(directory, kind, after, redact)
-    with connect(database_url) as connection:
+    with connect(database_url) as connection, _no_search_for_cycles():
         head = head_of_log(connection)
         progress = began(manifest.upto, head)
-        while rows := _rows(connection, manifest.upto, head, run, redact):
+        while rows := _rows(connection, manifest.upto, head, run):
             files = [_write(directory, day, kind, list(group), write, redact) for day, group in _by_day(rows)]
             before, upto = manifest.upto, rows[-1].position
             manifest = msgspec.structs.replace(manifest, upto=upto, files=[*manifest.files, *files])
@@ -125,33 +130,49 @@ def _begin(directory: Path, kind: Format, after: int | None, redact: bool) -> Ma
     return manifest
 
 
-def _rows(connection: Connection[Any], after: int, head: int, limit: int, redact: bool) -> list[Row]:
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Events hold no cycles, and to look for some among those of a run takes two fifths of the time (measured)."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
+
+
+def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[Logged]:
     """The next events behind `after` up to `head`, at most `limit`."""
-    rows: list[Row] = []
+    rows: list[Logged] = []
     while len(rows) < limit:
         cursor = connection.cursor(binary=True)
         size = min(CHUNK, limit - len(rows))
         chunk = stored_rows(cursor.execute(ROWS_BEHIND, (after, size), prepare=True).fetchall())
-        shown = [envelope(row.position, recorded(row), row.digest) for row in chunk if row.position <= head]
-        rows += map(redacted, shown) if redact else shown
-        if len(shown) < size:
+        known = [logged(row) for row in chunk if row.position <= head]
+        rows += known
+        if len(known) < size:
             break
         after = chunk[-1].position
     return rows
 
 
-def _by_day(rows: list[Row]) -> Iterator[tuple[str, Iterator[Row]]]:
-    """The events by the day (UTC) on which they occurred, in order of positions within it."""
+def _by_day(rows: list[Logged]) -> Iterator[tuple[int, Iterator[Logged]]]:
+    """The events by the day (UTC, from 1970 on) on which they occurred, in order of positions within it."""
     return groupby(sorted(rows, key=_day), key=_day)
 
 
-def _day(row: Row) -> str:
-    return row.occurred_at[:10]
+def _day(row: Logged) -> int:
+    return row.event.occurred_at // DAY
 
 
-def _write(directory: Path, day: str, kind: Format, rows: list[Row], write: Write, redact: bool) -> File:
+def _write(directory: Path, day: int, kind: Format, rows: list[Logged], write: Write, redact: bool) -> File:
     first, last = rows[0].position, rows[-1].position
-    path = directory / f"day={day}" / f"events-{first:015}-{last:015}.{kind}"
+    path = (
+        directory
+        / f"day={datetime.fromtimestamp(day * DAY // 1_000_000, UTC):%Y-%m-%d}"
+        / f"events-{first:015}-{last:015}.{kind}"
+    )
     path.parent.mkdir(exist_ok=True)
     aside = path.with_suffix(".part")
     write(aside, rows, redact)
@@ -162,8 +183,10 @@ def _write(directory: Path, day: str, kind: Format, rows: list[Row], write: Writ
     return File(str(path.relative_to(directory)), len(rows), first, last, digest)
 
 
-def _write_lines(path: Path, rows: Sequence[Row], redact: bool) -> None:
-    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+def _write_lines(path: Path, rows: Sequence[Logged], redact: bool) -> None:
+    envelopes = (envelope(*row) for row in rows)
+    shown = map(redacted, envelopes) if redact else envelopes
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in shown))
 
 
 def _keep(directory: Path, manifest: Manifest) -> None:

@@ -39,6 +39,9 @@ KEPT_BLOCKS = 16
 MAX_RUNS = 64
 """Recent runs that a reader who lags a little is sent in one piece."""
 
+GATHER = 0.004
+"""Seconds between two looks at the log while it grows, so that many saves are one piece for each reader."""
+
 RECONNECT_PAUSE = 0.2
 """Seconds between two attempts to reach the database."""
 
@@ -200,13 +203,18 @@ class Feed:
         if head is None:
             self._head = head = await read_head(connection)
             self._wake()
+        clock = asyncio.get_running_loop().time
         while True:
-            while rows := await read_rows(connection, head):
+            rows = await read_rows(connection, head)
+            looked = clock()
+            if rows:
                 run = Run(head, rows[-1].position, rows)
                 self._append(run)
                 head = run.upto
-            async for _ in connection.notifies(timeout=POLL, stop_after=1):
-                pass
+            if len(rows) < CHUNK:
+                async for _ in connection.notifies(timeout=POLL, stop_after=1):
+                    pass
+                await asyncio.sleep(max(0.0, looked + GATHER - clock()))
 
     def _append(self, run: Run) -> None:
         self._recent.append(run)

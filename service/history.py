@@ -1,5 +1,6 @@
 """Reading the past: a task as of a version or a time, and a history replayed and checked link by link."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from domain import chain
@@ -35,6 +36,19 @@ def follow(head: Head | None, row: StoredRow) -> Head:
     previous = head.digest if head else chain.GENESIS
     digest = check_link(previous, event, stored.topic, stored.state, row.digest)
     return Head(evolve(head.task if head else None, event), digest)
+
+
+class Logged(NamedTuple):
+    """An event of the log with its position and its digest."""
+
+    position: int
+    event: Recorded
+    digest: bytes
+
+
+def logged(row: StoredRow) -> Logged:
+    """The event of a stored row with its place in the log. Raises `HistoryCorrupt` like `recorded`."""
+    return Logged(row.position, recorded(row), row.digest)
 
 
 def recorded(row: StoredRow) -> Recorded:

@@ -4,15 +4,19 @@ The only module that imports pyarrow, which the extra `analytics` installs.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from projections.history import Envelope
-from projections.redaction import RedactedEnvelope
+from domain.events import SCHEMA as SCHEMA_VERSIONS
+from projections.history import data_of
+from projections.redaction import redacted_data, redacted_request_id
+from service.history import Logged
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -49,49 +53,68 @@ SCHEMA = pa.schema(
 _NOT_REDACTED = ("edit_insert", "reference", "digest")
 """Columns that only a whole export has."""
 
+_NONE: dict[str, Any] = {}
+_encode = msgspec.json.Encoder().encode
 
-def write(path: Path, envelopes: Sequence[Envelope | RedactedEnvelope], redact: bool) -> None:
+
+def write(path: Path, rows: Sequence[Logged], redact: bool) -> None:
     """One file with these events."""
-    columns = dict(zip(SCHEMA.names, zip(*map(_record, envelopes), strict=True), strict=True))
+    columns = _columns(rows, redact)
     fields = [field for field in SCHEMA if not (redact and field.name in _NOT_REDACTED)]
     arrays = [_array(columns[field.name], field.type) for field in fields]
     pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, compression="zstd")
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    if kind == _TIME:
-        return pa.array(values, pa.string()).cast(_TIME)
     if kind == _NAME:
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, kind)
 
 
-def _record(row: Envelope | RedactedEnvelope) -> tuple[Any, ...]:
-    """The event in the order of `SCHEMA`."""
-    data = row.data
-    edit, source = data.get("edit", {}), data.get("copied_from", {})
-    return (
-        row.position,
-        str(row.task_id),
-        row.version,
-        row.type,
-        row.schema,
-        row.occurred_at,
-        str(row.actor),
-        row.request_id,
-        row.cause,
-        data.get("field"),
-        edit.get("at"),
-        edit.get("cut"),
-        edit.get("insert"),
-        len(edit["insert"]) if "insert" in edit else edit.get("insert_length"),
-        msgspec.json.encode(data["value"]).decode() if "value" in data else None,
-        data.get("value_bytes"),
-        data.get("reference"),
-        len(data["reference"]) if "reference" in data else data.get("reference_length"),
-        data.get("ttl_seconds"),
-        str(source["task_id"]) if source else None,
-        source.get("version"),
-        data.get("compute_budget"),
-        getattr(row, "digest", None),
-    )
+def _columns(rows: Sequence[Logged], redact: bool) -> dict[str, list[Any]]:
+    """The values by the names of `SCHEMA`, a column at a time: no object is made of an event but its data."""
+    events = [row.event for row in rows]
+    types = [type(event.data).__name__ for event in events]
+    data = [data_of(event.data) for event in events]
+    request_ids = [event.request_id for event in events]
+    if redact:
+        data = list(map(redacted_data, types, data))
+        request_ids = list(map(redacted_request_id, request_ids))
+    edits = [each.get("edit", _NONE) for each in data]
+    sources = [each.get("copied_from", _NONE) for each in data]
+    return {
+        "position": [row.position for row in rows],
+        "task_id": [_text(event.originator_id) for event in events],
+        "version": [event.originator_version for event in events],
+        "type": types,
+        "schema": [SCHEMA_VERSIONS[name] for name in types],
+        "occurred_at": [event.occurred_at for event in events],
+        "actor": [_text(event.actor) for event in events],
+        "request_id": request_ids,
+        "cause": [event.cause for event in events],
+        "field": [each.get("field") for each in data],
+        "edit_at": [each.get("at") for each in edits],
+        "edit_cut": [each.get("cut") for each in edits],
+        "edit_insert": [each.get("insert") for each in edits],
+        "edit_insert_length": [_length(each, "insert") for each in edits],
+        "value": [_encode(each["value"]).decode() if "value" in each else None for each in data],
+        "value_bytes": [each.get("value_bytes") for each in data],
+        "reference": [each.get("reference") for each in data],
+        "reference_length": [_length(each, "reference") for each in data],
+        "ttl_seconds": [each.get("ttl_seconds") for each in data],
+        "copied_from_task_id": [str(each["task_id"]) if each else None for each in sources],
+        "copied_from_version": [each.get("version") for each in sources],
+        "compute_budget": [each.get("compute_budget") for each in data],
+        "digest": [row.digest.hex() for row in rows],
+    }
+
+
+def _length(data: dict[str, Any], name: str) -> int | None:
+    """The length of a text that is there, or that was when it was left out."""
+    return len(data[name]) if name in data else data.get(f"{name}_length")
+
+
+@lru_cache(maxsize=4096)
+def _text(value: UUID | str) -> str:
+    """Neighbouring events share their tasks and actors."""
+    return str(value)

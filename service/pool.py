@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from typing_extensions import override
 
 from service.store import CONNECTION, configure
@@ -30,6 +30,12 @@ PATIENCE = 1.4
 
 SILENCE = 1.8
 """Seconds in which a request that reads has its connection and its answer, or is told that there is none."""
+
+LONG_SILENCE = 30.0
+"""The same for a read that may have to look at much of the log or of a view; the store itself ends it then."""
+
+LONG_READS = POOL_SIZE // 2
+"""Connections that such reads may have at a time, so that they never keep all the others waiting."""
 
 
 class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
@@ -53,6 +59,7 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             reconnect_timeout=PATIENCE,
             open=False,
         )
+        self._long_reads = asyncio.Semaphore(LONG_READS)
 
     @override
     @asynccontextmanager
@@ -66,11 +73,25 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             if silence is None:
                 yield connection
                 return
-            timer = loop.call_at(since + silence, _hang_up, connection)
+            timer = loop.call_at(since + silence, _hang_up, connection, silence)
             try:
                 yield connection
             finally:
                 timer.cancel()
+
+    @asynccontextmanager
+    async def long_connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for a read that may look at much, behind those that do already. Raises `PoolTimeout`."""
+        try:
+            async with asyncio.timeout(LONG_SILENCE):
+                await self._long_reads.acquire()
+        except TimeoutError:
+            raise PoolTimeout("too many long reads") from None
+        try:
+            async with self.connection(silence=LONG_SILENCE) as connection:
+                yield connection
+        finally:
+            self._long_reads.release()
 
     async def _check_quickly(self, connection: AsyncConnection[Any]) -> None:
         """Find out what the server said while nobody asked, most likely that it was going; without a round trip."""
@@ -82,8 +103,8 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             await self.check_connection(connection)
 
 
-def _hang_up(connection: AsyncConnection[Any]) -> None:
+def _hang_up(connection: AsyncConnection[Any], silence: float) -> None:
     if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-        log.warning("the store kept silent for %s s, hanging up", SILENCE)
+        log.warning("the store kept silent for %s s, hanging up", silence)
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+
+from service.pool import ReadingPool
 
 # Drafts that were published in the request that created them took no time and are counted apart.
 _TIMES = """
@@ -96,10 +96,10 @@ _COUNTS = (
 )
 
 
-async def read_statistics(pool: AsyncConnectionPool[AsyncConnection[Any]], first: date, last: date) -> Statistics:
+async def read_statistics(pool: ReadingPool, first: date, last: date) -> Statistics:
     """The statistics of the days from `first` to `last`, both included, as one snapshot of the view."""
     period = {"first": first, "last": last}
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.long_connection() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor = await connection.execute("SELECT position FROM followed_view WHERE name = 'statistics'")
         row = await cursor.fetchone()

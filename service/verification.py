@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from service.log_reading import UNREADABLE_VALUE, TaskRows, remembered_of
+from service.pool import ReadingPool
 from service.proof import LogRow, Remembered, TaskCheck, Verdict
 from service.store import read_head
 
@@ -40,9 +40,9 @@ def checked(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterat
         yield check
 
 
-async def verdict_of(pool: AsyncConnectionPool[AsyncConnection[Any]], task_id: UUID) -> Verdict:
+async def verdict_of(pool: ReadingPool, task_id: UUID) -> Verdict:
     """The verdict on one task, from one state of log and view, without keeping the event loop."""
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.long_connection() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await connection.execute("LOCK TABLE current_task IN ACCESS SHARE MODE")
         check = TaskCheck(task_id, await _remembered(connection, task_id))

@@ -7,10 +7,10 @@ import { duration, fieldWords, fill, share } from './figures.js';
 import { Refused, follow } from './follow.js';
 import { Live } from './live.js';
 import { session } from './session.js';
-import { NoAnswer, SignedOut, Wire, claims } from './wire.js';
+import { NoAnswer, SignedOut, Wire } from './wire.js';
 
 /** Events shown at first, from before the page was opened. */
-const EARLIER = 20;
+const EARLIER = 200;
 /** The figures are read again at most this often (milliseconds) while events arrive. */
 const REFRESH_EVERY = 3_000;
 const DEFAULT_DAYS = 30;
@@ -31,19 +31,16 @@ async function enter() {
   stop = new AbortController();
   clearTimeout(refresh);
   refresh = undefined;
-  const { sub } = claims(session.token);
+  const sub = session.account;
+  byId('pages').hidden = !sub;
   byId('account').hidden = !sub;
   byId('account-name').textContent = sub ? `Signed in as ${sub.slice(0, 8)}` : '';
   if (!sub) return askToSignIn('');
   const mine = stop.signal;
   if (!(await load()) || mine.aborted) return;
   askToSignIn(null);
-  live.begin(scopes().includes('audit'));
+  live.begin(session.scopes.includes('audit'));
   await listen(mine);
-}
-
-function scopes() {
-  return (claims(session.token).scope ?? '').split(' ');
 }
 
 /** @param {string | null} why  null: not needed */
@@ -173,7 +170,7 @@ function draw(statistics) {
     ['Expired', count(total.expired)],
     ['Edits per draft', total.edits_per_draft === null ? '–' : total.edits_per_draft.toLocaleString('en', { maximumFractionDigits: 1 })],
     ['Median to publish', time ? duration(time.median) : '–'],
-    ['90th percentile', time ? duration(time.p90) : '–'],
+    ['90 % within', time ? duration(time.p90) : '–'],
   ].map(([name, words]) => make('div', {}, make('dt', {}, name), make('dd', {}, words))));
 
   perDay(byId('activity-chart'), `Drafts a day, ${period}: ${count(total.created)} created, ${count(total.published)} published.`, names, [

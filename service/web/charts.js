@@ -10,7 +10,7 @@ import { dayWords, duration, share } from './figures.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const LEFT = 44;
-const RIGHT = 6;
+const RIGHT = 20;
 const TOP = 8;
 const BOTTOM = 22;
 /** Above this many days, columns would be too thin: lines. */
@@ -67,8 +67,9 @@ function svg(tag, attributes = {}, ...children) {
  * @param {number} [height]
  */
 export function perDay(place, summary, days, series, height = 190) {
+  const most = Math.max(0, ...series.flatMap(({ values }) => values));
+  if (!most) return show(place, () => [nothing('Nothing in this period.')]);
   show(place, (width) => {
-    const most = Math.max(0, ...series.flatMap(({ values }) => values));
     const ticks = roundTicks(most);
     const top = ticks.at(-1) ?? 1;
     const frame = new Frame(width, height, days, summary);
@@ -104,7 +105,7 @@ const TIME_TICKS = [[1, '1 s'], [10, '10 s'], [60, '1 min'], [600, '10 min'], [3
  */
 export function timesPerDay(place, summary, days, times) {
   const known = times.flatMap((time) => time ? [time.median, time.p90] : []);
-  if (!known.length) return show(place, () => [make('p', { className: 'quiet nothing' }, 'Nothing was published in this period.')]);
+  if (!known.length) return show(place, () => [nothing('Nothing was published in this period.')]);
   const least = Math.max(0.1, Math.min(...known));
   const most = Math.max(...known);
   const below = TIME_TICKS.filter(([tick]) => tick <= least).at(-1)?.[0] ?? least;
@@ -138,8 +139,7 @@ export function timesPerDay(place, summary, days, times) {
  * @param {number} whole
  */
 export function bars(place, summary, rows, whole) {
-  if (!rows.length || !whole) return show(place, () => [make('p', { className: 'quiet nothing' }, 'Nothing in this period.')]);
-  const most = Math.max(...rows.map(([, value]) => value));
+  if (!rows.length || !whole) return show(place, () => [nothing('Nothing in this period.')]);
   const each = 40;
   show(place, (width) => {
     const picture = image(width, rows.length * each, summary);
@@ -149,10 +149,15 @@ export function bars(place, summary, rows, whole) {
         svg('text', { class: 'name', x: 0, y: top + 14 }, name),
         svg('text', { class: 'value', x: width, y: top + 14, 'text-anchor': 'end' }, `${count(value)} · ${share(value, whole)}`),
         svg('rect', { class: 'track', x: 0, y: top + 21, width, height: 9, rx: 2 }),
-        svg('rect', { class: 'series-1', x: 0, y: top + 21, width: most ? (value / most) * width : 0, height: 9, rx: 2 }));
+        svg('rect', { class: 'series-1', x: 0, y: top + 21, width: (value / whole) * width, height: 9, rx: 2 }));
     });
     return [picture];
   });
+}
+
+/** @param {string} words */
+function nothing(words) {
+  return make('p', { className: 'quiet nothing' }, words);
 }
 
 /** Axes of days, and what the pointer is on. */
@@ -195,8 +200,9 @@ class Frame {
     const every = Math.max(1, Math.ceil(64 / this.step));
     for (let day = this.days.length - 1; day >= 0; day -= every) {
       const x = this.x(day);
-      const anchor = x > this.width - 24 ? 'end' : x < LEFT + 20 ? 'start' : 'middle';
-      this.picture.append(svg('text', { class: 'tick', x: anchor === 'end' ? this.width - RIGHT : x, y: this.bottom + 16, 'text-anchor': anchor }, dayWords(this.days[day])));
+      this.picture.append(
+        svg('line', { class: 'axis', x1: x, x2: x, y1: this.bottom, y2: this.bottom + 4 }),
+        svg('text', { class: 'tick', x, y: this.bottom + 17, 'text-anchor': 'middle' }, dayWords(this.days[day])));
     }
   }
 

@@ -27,6 +27,7 @@ async function enter() {
     byId('account').hidden = !account;
     byId('account-name').textContent = account ? `Signed in as ${account.slice(0, 8)}` : '';
   }
+  byId('pages').hidden = !session.seesAnalytics;
   askToSignIn(!account);
   byId('workspace').hidden = !account;
   if (!account) return;

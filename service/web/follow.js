@@ -70,6 +70,8 @@ async function once(url, last, token, signal, onEvent, onOpen) {
     timer = setTimeout(() => silence.abort(), SILENCE);
   };
   heard();
+  const offline = () => silence.abort();
+  addEventListener('offline', offline);
   try {
     const answer = await fetch(url, {
       headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}`, 'Last-Event-ID': String(last) },
@@ -96,6 +98,7 @@ async function once(url, last, token, signal, onEvent, onOpen) {
     }
   } finally {
     clearTimeout(timer);
+    removeEventListener('offline', offline);
   }
 }
 
@@ -105,12 +108,20 @@ function isAbort(reason) {
 }
 
 /**
+ * Shorter where the network comes back.
  * @param {number} milliseconds
  * @param {AbortSignal} signal
  */
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => { clearTimeout(timer); resolve(undefined); }, { once: true });
+    const over = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', over);
+      removeEventListener('online', over);
+      resolve(undefined);
+    };
+    const timer = setTimeout(over, milliseconds);
+    signal.addEventListener('abort', over);
+    addEventListener('online', over);
   });
 }

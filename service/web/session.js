@@ -20,6 +20,16 @@ class Session extends EventTarget {
     return claims(this.token).sub ?? '';
   }
 
+  /** @returns {string[]} what the token may do besides its owner's drafts */
+  get scopes() {
+    return (claims(this.token).scope ?? '').split(' ');
+  }
+
+  /** Whether the analytics page has anything for who is signed in. */
+  get seesAnalytics() {
+    return this.scopes.includes('analytics') || this.scopes.includes('audit');
+  }
+
   /**
    * @param {string} token
    * @returns {string}  what is wrong with it, or nothing

@@ -8,6 +8,8 @@ import httpx
 import psycopg
 import pytest
 
+from benchmarks.synthetic_log import SyntheticLog, write_log
+from service.event_log import EXTENT
 from service.projector import Projector, connect
 from tests.harness import Client, Server
 
@@ -249,3 +251,28 @@ def insert_events(database: str, seconds: list[int], first: int = 0) -> None:
             " convert_to('[1,' || %s::text || ',\"AAAAAAAAAAAAAAAAAAAAAA\",\"k\",\"create\",[60]]', 'UTF8'), '')",
             [(first + place, 1_767_225_600_000_000 + second * 1_000_000) for place, second in enumerate(seconds)],
         )
+
+
+def test_a_page_that_its_types_do_not_fill_looks_at_its_window_only(database: str) -> None:
+    write_log(database, SyntheticLog(2, 3_000))
+    with psycopg.connect(database) as connection:
+        connection.execute("ANALYZE draft_events")
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        arguments = {"types": ["DraftFieldChanged"], "after": 500, "limit": 300, "window": 200}
+        (plan,) = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + EXTENT.encode(), arguments).fetchone() or (
+            {},
+        )
+
+    looked_at = sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in nodes_of(plan[0]["Plan"])
+        if node.get("Relation Name") == "draft_events"
+    )
+    assert 0 < looked_at <= 201, "the window, and the last event for the head"
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a query plan and all below it."""
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes_of(below)

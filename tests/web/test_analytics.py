@@ -123,6 +123,65 @@ def test_events_arrive_live_and_the_figures_follow(
     assert positions == sorted(positions, reverse=True)
 
 
+def test_what_is_typed_into_a_field_stands_in_one_row(
+    open_page: Callable[..., Page], client: Client, drafts: list[str]
+) -> None:
+    page = open_page()
+    expect(page.locator("#live-words")).to_have_text("Connected")
+    task_id, other = client.new_draft(), client.new_draft()
+    for text in ("S", "Se", "Sea", "Se"):
+        for each in (task_id, other):
+            client.patch(f"/api/v1/tasks/{each}", json={"title": text}).raise_for_status()
+    client.patch(f"/api/v1/tasks/{task_id}", json={"description": "W"}).raise_for_status()
+    rows = page.locator("#events li").filter(has_text=task_id[:8])
+    expect(rows.locator(".what")).to_have_text(["Edited description", "Edited title × 4", "Created"])  # noqa: RUF001
+    expect(rows.locator(".size")).to_have_text(["+1", "+3 −1", ""])  # noqa: RUF001
+
+
+def test_the_pages_lead_to_each_other_for_those_who_may_see_both(
+    open_page: Callable[..., Page], chromium: Browser, server: Server, drafts: list[str]
+) -> None:
+    page = open_page("audit", viewport=PHONE)
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Drafts").click()
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    examine(page, "the drafts of who may see analytics")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Analytics").click()
+    expect(page.get_by_role("heading", name="Analytics", exact=True)).to_be_visible()
+
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{server.url}/#token={server.bearer(uuid4()).removeprefix('Bearer ')}")
+        expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+        expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
+
+
+def test_a_lost_network_is_told_at_once_and_nothing_of_the_meantime_is_missing(
+    open_page: Callable[..., Page], client: Client, drafts: list[str]
+) -> None:
+    page = open_page()
+    expect(page.locator("#live-words")).to_have_text("Connected")
+    page.context.set_offline(True)
+    expect(page.locator("#live-words")).to_have_text("Connection lost, trying again")
+    task_id = client.new_draft()
+    page.context.set_offline(False)
+    expect(page.locator("#live-words")).to_have_text("Connected")
+    expect(page.locator("#events li").filter(has_text=task_id[:8])).to_have_count(1)
+
+
+def test_figures_that_cannot_be_read_now_are_told_and_read_again(
+    open_page: Callable[..., Page], drafts: list[str]
+) -> None:
+    page = open_page()
+    expect(page.locator("#live-words")).to_have_text("Connected")
+    page.route("**/api/v1/**", lambda route: route.abort())
+    page.get_by_role("button", name="7 days").click()
+    expect(page.locator("#followed")).to_contain_text("The service does not answer.")
+    examine(page, "no answer")
+    page.unroute("**/api/v1/**")
+    expect(page.locator("#followed")).to_contain_text("as of event")
+
+
 def test_a_paused_stream_stands_still_and_says_what_it_holds_back(
     open_page: Callable[..., Page], client: Client, drafts: list[str]
 ) -> None:
