@@ -81,7 +81,12 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
 
     @asynccontextmanager
     async def long_connection(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection for a read that may look at much, behind those that do already. Raises `PoolTimeout`."""
+        """A connection for a read that may look at much, behind those that do already. Raises `PoolTimeout`.
+
+        A store that does not answer at all is found out as soon as by any other read.
+        """
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
         try:
             async with asyncio.timeout(LONG_SILENCE):
                 await self._long_reads.acquire()
