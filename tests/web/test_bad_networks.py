@@ -26,9 +26,11 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     watch_words(page)
     edits = invented(seed, count=300)
     states = texts(edits)
-    for each in edits:
+    for number, each in enumerate(edits):
         edit(page, [each])
-        page.wait_for_timeout(25)
+        if number % 5 == 0:
+            page.keyboard.press("Control+s")
+        page.wait_for_timeout(10)
     says(page, "Saved", seconds=60)
 
     assert page.locator("#description").input_value() == states[-1]
@@ -66,15 +68,15 @@ def test_a_failing_service_is_called_so_and_gets_the_text_later(
 def test_a_service_that_asks_for_patience_is_left_alone_for_so_long(
     new_person: Callable[..., Person], new_proxy: Callable[[Treatment], Proxy]
 ) -> None:
-    proxy = new_proxy(refusing(429, Retry_After="3"))
+    proxy = new_proxy(refusing(429, Retry_After="2"))
     person = new_person(url=proxy.url)
     page = person.open(person.client.new_draft())
     page.locator("#description").fill("Not so fast")
     says(page, "Too much at once, kept on this device")
     page.locator("#description").fill("Not so fast, please")
-    page.wait_for_timeout(1_000)
+    page.wait_for_timeout(600)
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_timeout(1_000)
+    page.wait_for_timeout(600)
     assert [request.method for request in proxy.seen].count("PATCH") == 1
     proxy.treatment = faithful
     says(page, "Saved")

@@ -12,6 +12,10 @@ from tests.web.typing import replayed
 PROBLEM = '{"type": "/problems/store-unavailable", "title": "Unavailable", "status": 503, "detail": "later"}'
 
 
+IMPATIENT = "{ const later = setTimeout; window.setTimeout = (work, pause) => later(work, pause / 10); }"
+"""What the page would wait seconds for, it waits tenths for."""
+
+
 def unavailable(page: Page, **headers: str) -> list[str]:
     """From now on no save succeeds; returns the list in which their keys are noted."""
     keys: list[str] = []
@@ -118,7 +122,7 @@ def test_a_date_to_come_back_at_is_read_by_the_services_clock(person: Person) ->
 
 def test_storage_that_does_not_open_is_not_waited_for(person: Person) -> None:
     task_id = person.client.new_draft()
-    person.context.add_init_script("IDBFactory.prototype.open = () => ({});")
+    person.context.add_init_script("IDBFactory.prototype.open = () => ({});" + IMPATIENT)
     page = open_client(person, task_id, poll=0)
     after = page.evaluate("() => { draft.set('title', 'T'); return draft.flush(); }")
     assert (after["name"], after["kept"]) == ("saved", False)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.web.people import Person, says
 from tests.web.proxy import Proxy, Treatment, refusing
+from tests.web.test_client_troubles import IMPATIENT
 from tests.web.test_page import PHONE
 
 READY = {
@@ -68,11 +69,11 @@ def test_the_next_person_sees_nothing_of_the_one_before(new_person: Callable[...
 
 
 def test_signing_out_does_not_wait_for_a_service_that_does_not_answer(person: Person) -> None:
+    person.context.add_init_script(IMPATIENT)
     page = person.open(person.client.new_draft())
     page.route("**/api/**", lambda route: None if route.request.method == "PATCH" else route.continue_())
     page.get_by_label("Description", exact=True).fill("Said to nobody")
     says(page, "Saving…")
-    page.wait_for_timeout(400)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Access token")).to_be_visible(timeout=5_000)
     expect(page.locator("#toast")).to_contain_text("kept on this device until you sign in again")
