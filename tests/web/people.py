@@ -14,6 +14,9 @@ CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-net
 OFTEN = "{ const every = setInterval; window.setInterval = (work, pause) => every(work, pause / 5); }"
 """The client looks for others' changes every second, so that tests need not wait five."""
 
+IMPATIENT = "{ const later = setTimeout; window.setTimeout = (work, pause) => later(work, pause / 10); }"
+"""What the page would wait seconds for, it waits tenths for."""
+
 EDIT = """
 ([edits, id]) => {
   const element = document.getElementById(id);

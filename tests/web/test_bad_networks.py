@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.people import Person, edit, eventually, says, told, watch_words
+from tests.web.people import IMPATIENT, Person, edit, eventually, says, told, watch_words
 from tests.web.proxy import Chaos, Proxy, Slow, Treatment, faithful, refusing, unreachable
 from tests.web.typing import Edit, invented, replayed, texts
 
@@ -21,6 +21,7 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     chaos = Chaos(seed, share=0.4)
     proxy = new_proxy(chaos)
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     watch_words(page)
@@ -46,6 +47,14 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     for moment in told(page):
         if moment["words"] == "Saved":
             assert history[moment["version"]] == moment["text"], "the page said Saved of what was not"  # type: ignore[index]
+    saves = [request for request in proxy.seen if request.method == "PATCH"]
+    keys: dict[tuple[bytes, str], str] = {}
+    for save in saves:
+        request = save.body, save.headers["If-Match"]
+        assert keys.setdefault(request, save.headers["Idempotency-Key"]) == save.headers["Idempotency-Key"]
+    assert len(set(keys.values())) == len(keys), "a key was used for two requests"
+    assert chaos.most == 1
+    assert len(set(arrived)) > 25
     assert len(chaos.done) > 4, chaos.done
 
 

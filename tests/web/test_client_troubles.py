@@ -5,15 +5,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from tests.web.people import Person, eventually
+from tests.web.people import IMPATIENT, Person, eventually
 from tests.web.test_client import open_client
 from tests.web.typing import replayed
 
 PROBLEM = '{"type": "/problems/store-unavailable", "title": "Unavailable", "status": 503, "detail": "later"}'
-
-
-IMPATIENT = "{ const later = setTimeout; window.setTimeout = (work, pause) => later(work, pause / 10); }"
-"""What the page would wait seconds for, it waits tenths for."""
 
 
 def unavailable(page: Page, **headers: str) -> list[str]:
