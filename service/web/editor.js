@@ -90,6 +90,8 @@ export class Editor extends EventTarget {
     this.#missing = [];
     this.#status = draft.task.status;
     byId('check-list').replaceChildren();
+    byId('check').classList.remove('ready');
+    byId('check-words').textContent = draft.state.version ? 'Checking…' : 'Nothing saved yet.';
     byId('reference', HTMLInputElement).value = '';
     byId('reference-error').textContent = '';
     byId('transcript-details', HTMLDetailsElement).open = draft.values.transcript !== '';
@@ -270,7 +272,7 @@ export class Editor extends EventTarget {
     const { version } = draft.state;
     this.#checkedVersion = version;
     if (!version) {
-      byId('check-words').textContent = 'Nothing written yet.';
+      byId('check-words').textContent = 'Nothing saved yet.';
       return;
     }
     try {

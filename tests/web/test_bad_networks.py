@@ -54,7 +54,7 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
         assert keys.setdefault(request, save.headers["Idempotency-Key"]) == save.headers["Idempotency-Key"]
     assert len(set(keys.values())) == len(keys), "a key was used for two requests"
     assert chaos.most == 1
-    assert len(set(arrived)) > 25
+    assert len(set(arrived)) > 10, "hardly anything was sent while typing went on"
     assert len(chaos.done) > 4, chaos.done
 
 
@@ -64,6 +64,7 @@ def test_a_failing_service_is_called_so_and_gets_the_text_later(
 ) -> None:
     proxy = new_proxy(refusing(status))
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     page.locator("#description").fill("Kept through the trouble")
@@ -96,6 +97,7 @@ def test_an_unanswered_request_is_sent_again_as_the_same_request(
 ) -> None:
     proxy = new_proxy(faithful)
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     proxy.treatment = unreachable
@@ -147,6 +149,7 @@ def test_what_somebody_else_answers_in_the_services_place_acknowledges_nothing(
 ) -> None:
     proxy = new_proxy(refusing(200, media_type))
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     page = person.open(person.client.new_draft())
     page.locator("#description").fill("Hotel network")
     says(page, words)
@@ -276,6 +279,7 @@ def unsent(page: Page, account: str) -> list[str]:
 
 def test_a_browser_that_keeps_nothing_is_not_said_to_keep_it(new_person: Callable[..., Person]) -> None:
     person = new_person()
+    person.context.add_init_script(IMPATIENT)
     person.context.add_init_script("""
       delete window.indexedDB;
       delete window.BroadcastChannel;

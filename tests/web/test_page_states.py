@@ -117,6 +117,20 @@ def test_the_check_is_said_to_be_of_what_is_saved(person: Person) -> None:
     expect(page.locator("#check-words")).to_have_text("What is saved still lacks:")
 
 
+def test_one_drafts_check_is_not_shown_for_the_next(person: Person) -> None:
+    page = person.open(person.client.new_draft(**READY))
+    expect(page.locator("#check-words")).to_have_text("Ready to publish.")
+    page.route("**/publish-check", lambda route: None)
+    page.get_by_role("button", name="New draft").first.click()
+    expect(page.locator("#check-words")).to_have_text("Nothing saved yet.")
+    expect(page.locator("#check")).not_to_have_class(re.compile("ready"))
+    page.keyboard.type("Typed")
+    says(page, "Saved")
+    page.evaluate("id => { location.hash = `#/${id}`; }", person.client.new_draft(title="Another"))
+    expect(page.get_by_label("Title", exact=True)).to_have_value("Another")
+    expect(page.locator("#check-words")).to_have_text("Checking…")
+
+
 def test_a_conflict_can_be_reached_by_keyboard_and_its_heading_is_not_hidden(
     new_person: Callable[..., Person],
 ) -> None:
