@@ -8,7 +8,7 @@
 
 import { bind } from './bind.js';
 import { Outbox } from './outbox.js';
-import { NEW_DRAFT, TASK_FIELDS, absorbed, describe, newRecord, resolved } from './record.js';
+import { NEW_DRAFT, TASK_FIELDS, absorbed, completed, describe, newRecord, resolved } from './record.js';
 import { sameJson } from './merge.js';
 import { Sender, Unwilling, isPassing } from './sender.js';
 import { SharedDraft } from './shared.js';
@@ -150,7 +150,7 @@ export class Autosave extends EventTarget {
    */
   set(field, value) {
     if (!(field in this.#options.fields)) throw new TypeError(`no such field: ${field}`);
-    if (this.#shared.values[field] === value) return;
+    if (sameJson(this.#shared.values[field], value)) return;
     this.#shared.values[field] = value;
     this.#shared.sync();
     this.#sendAfterPause();
@@ -158,10 +158,10 @@ export class Autosave extends EventTarget {
   }
 
   /**
-   * Ties a field to an input or textarea. What others write arrives around the cursor, never under it, and never
+   * Ties a field to an input, textarea or select. What others write arrives around the cursor, never under it, and never
    * within a word that an input method is still composing.
    * @param {string} field
-   * @param {HTMLInputElement | HTMLTextAreaElement} element
+   * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} element
    */
   bind(field, element) {
     const { text } = this.#options.fields[field];
@@ -243,7 +243,7 @@ export class Autosave extends EventTarget {
     const { id, isNew, account, token, url, fields, poll, database } = this.#options;
     const key = `${account}/${id}`;
     const outbox = await Outbox.open(database);
-    const kept = await outbox.update(key, () => undefined);
+    const kept = await outbox.update(key, (stored) => stored && completed(stored, fields));
     const blank = { version: 0, task: { ...NEW_DRAFT, id }, transcript: '' };
     const record = kept ?? newRecord(newId().replaceAll('-', ''), blank, fields);
     this.#shared = new SharedDraft(outbox, key, fields, (names, before) => this.#changed(names, before), record);

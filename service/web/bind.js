@@ -10,13 +10,13 @@ import { mergeTabs } from './record.js';
 /**
  * @param {import('./autosave.js').Autosave} draft
  * @param {string} field
- * @param {HTMLInputElement | HTMLTextAreaElement} element
+ * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} element
  * @param {boolean} text  whether its words are merged
  * @param {AbortSignal} signal  ends it
  */
 export function bind(draft, field, element, text, signal) {
   let composing = false;
-  element.value = String(draft.values[field]);
+  element.value = String(draft.values[field] ?? '');
   let shown = element.value;
 
   function typed() {
@@ -45,21 +45,22 @@ export function bind(draft, field, element, text, signal) {
 }
 
 /**
- * A textarea turns every line break into one sign.
- * @param {HTMLInputElement | HTMLTextAreaElement} element
+ * A textarea turns every line break into one sign; `null` is nothing to be read.
+ * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} element
  * @param {unknown} value
  */
 function asShown(element, value) {
-  return element instanceof HTMLTextAreaElement ? String(value).replace(/\r\n?/g, '\n') : String(value);
+  const text = String(value ?? '');
+  return element instanceof HTMLTextAreaElement ? text.replace(/\r\n?/g, '\n') : text;
 }
 
 /**
- * @param {HTMLInputElement | HTMLTextAreaElement} element
+ * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} element
  * @param {string} text
  */
 function write(element, text) {
   if (element.value === text) return;
-  if (document.activeElement !== element || element.selectionStart === null) {
+  if (document.activeElement !== element || element instanceof HTMLSelectElement || element.selectionStart === null) {
     element.value = text;
     return;
   }

@@ -15,7 +15,12 @@ const editor = new Editor(wire);
 const list = new DraftList(wire, async (id) => id === editor.id && editor.draft?.flush());
 const narrow = matchMedia('(max-width: 52rem)');
 
+/** Milliseconds that signing out waits for what is still to be sent; it stays on the device otherwise. */
+const PARTING_PATIENCE = 3_000;
+
 let account = '';
+/** Where the person was when the token ran out. @type {HTMLElement | null} */
+let interrupted = null;
 /** Which draft was asked for last; an older answer is of no use. */
 let asked = 0;
 
@@ -23,6 +28,9 @@ let asked = 0;
 async function enter() {
   if (session.account !== account) {
     editor.close();
+    list.clear();
+    setTitle();
+    asked++;
     account = session.account;
     byId('account').hidden = !account;
     byId('account-name').textContent = account ? `Signed in as ${account.slice(0, 8)}` : '';
@@ -39,10 +47,25 @@ async function enter() {
 /** @param {boolean} wanted */
 function askToSignIn(wanted) {
   const form = byId('sign-in');
+  if (wanted && form.hidden && account) interrupted = /** @type {HTMLElement | null} */ (document.activeElement);
   if (wanted && form.hidden && !account) queueMicrotask(() => byId('token').focus());
   form.hidden = !wanted;
   form.classList.toggle('again', Boolean(account));
   byId('sign-in-heading').textContent = account ? 'Sign in again to go on saving' : 'Sign in';
+  showComplaint(wanted ? session.complaint : '');
+}
+
+/** @param {string} words */
+function showComplaint(words) {
+  byId('token-error').textContent = words;
+  if (words) byId('token').setAttribute('aria-invalid', 'true');
+  else byId('token').removeAttribute('aria-invalid');
+}
+
+/** The service refuses the token: a strip above what is open, or from the start again where nothing is. */
+function lostSession() {
+  if (editor.draft) askToSignIn(true);
+  else session.signOut('The service does not accept this token.');
 }
 
 async function route() {
@@ -80,12 +103,12 @@ async function open(id, isNew, values = {}) {
     list.show(id, isNew ? undefined : { title: draft.values.title });
     setTitle();
     const field = byId(draft.values.title ? 'description' : 'title');
-    if (narrow.matches && !isNew) byId('editor').focus();
+    if (draft.task.status !== 'draft' || (narrow.matches && !isNew)) byId('editor').focus();
     else field.focus();
   } catch (reason) {
     if (mine !== asked) return;
     editor.close();
-    if (reason instanceof SignedOut) return askToSignIn(true);
+    if (reason instanceof SignedOut) return lostSession();
     const gone = reason instanceof Refusal && reason.problem.status === 404;
     if (!gone && !(reason instanceof Refusal) && !(reason instanceof NoAnswer)) throw reason;
     sayNothingIsOpen(gone ? 'There is no such draft' : 'The draft cannot be loaded now',
@@ -102,16 +125,18 @@ function sayNothingIsOpen(heading = 'Nothing open', hint = 'Choose a task, or st
 
 /** Edits that an earlier visit could not deliver are sent now, of drafts that are not open too. */
 async function deliverWhatWasLeft() {
-  const ids = await Autosave.unsent(account);
+  const whose = account;
+  const ids = await Autosave.unsent(whose);
   const left = ids.filter((id) => id !== editor.id);
   if (!left.length) return;
   list.markUnsent(left);
   for (const id of left) {
-    const draft = await Autosave.open({ id, account, token: session.source, fields: FORM_FIELDS, poll: 0 });
+    if (account !== whose) return;
+    const draft = await Autosave.open({ id, account: whose, token: session.source, fields: FORM_FIELDS, poll: 0 });
     await draft.flush();
     await draft.close();
   }
-  list.markUnsent((await Autosave.unsent(account)).filter((id) => id !== editor.id));
+  list.markUnsent((await Autosave.unsent(whose)).filter((id) => id !== editor.id));
   list.load();
 }
 
@@ -125,23 +150,28 @@ byId('sign-in-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const input = byId('token', HTMLInputElement);
   const complaint = session.signIn(input.value);
-  byId('token-error').textContent = complaint;
+  showComplaint(complaint);
   if (complaint) input.focus();
   else input.value = '';
 });
 byId('sign-out').addEventListener('click', async () => {
-  await editor.draft?.flush();
-  const left = await Autosave.forget(account);
+  const whose = account;
+  const parting = Promise.resolve(editor.close()).then(() => Autosave.forget(whose));
+  const patience = new Promise((resolve) => { setTimeout(resolve, PARTING_PATIENCE); });
+  const left = await Promise.race([parting, patience.then(() => Autosave.forget(whose))]);
   session.signOut();
   if (left) toast(`${left === 1 ? 'One draft has' : `${left} drafts have`} changes that are kept on this device until you sign in again.`);
 });
 session.addEventListener('signed-in', async () => {
   const same = session.account === account;
+  const back = same ? interrupted : byId('new-draft');
+  interrupted = null;
   await enter();
   if (same) editor.draft?.retry();
+  if (document.activeElement === document.body) back?.focus();
 });
 session.addEventListener('signed-out', () => {
-  history.replaceState(null, '', location.pathname);
+  if (!session.complaint) history.replaceState(null, '', location.pathname);
   enter();
 });
 addEventListener('hashchange', route);
@@ -162,12 +192,14 @@ addEventListener('online', () => {
   list.load();
   if (!editor.draft) route();
 });
-byId('back').addEventListener('click', (event) => {
-  event.preventDefault();
-  location.hash = '';
-});
+for (const id of ['back', 'back-from-nothing']) {
+  byId(id).addEventListener('click', (event) => {
+    event.preventDefault();
+    location.hash = '';
+  });
+}
 
-for (const part of [list, editor]) part.addEventListener('signed-out', () => askToSignIn(true));
+for (const part of [list, editor]) part.addEventListener('signed-out', lostSession);
 for (const change of ['discard', 'restore']) {
   list.addEventListener(change, (event) => {
     if (/** @type {CustomEvent} */ (event).detail.id === editor.id) editor.draft?.refresh();
@@ -180,7 +212,7 @@ editor.addEventListener('rescue', (event) => {
   history.pushState(null, '', `#/${id}`);
   open(id, true, /** @type {CustomEvent} */ (event).detail);
 });
-editor.addEventListener('published', () => list.load());
+editor.addEventListener('status', () => list.load());
 editor.addEventListener('values', afterQuiet(150, () => {
   if (!editor.draft) return;
   setTitle();

@@ -22,7 +22,7 @@ export function conflictCard({ field, mine, theirs, base, version }, isText, dec
     ...(isText ? marked(String(base), String(value)) : [String(value) || '(empty)']));
   return make('section', { className: 'conflict', 'aria-labelledby': heading },
     make('h3', { id: heading, tabIndex: -1 }, `${name}: two versions`),
-    make('p', {}, 'The same words were changed here and elsewhere. Nothing is overwritten until you choose, and the other version stays in the history.'),
+    make('p', {}, `${isText ? 'The same words were' : 'It was'} changed here and elsewhere. Nothing is overwritten until you choose, and the other version stays in the history.`),
     make('div', { className: 'versions' },
       make('div', {}, make('h4', {}, 'Yours, not saved yet'), shown(mine), choice('Keep yours', mine, 'primary')),
       make('div', {}, make('h4', {}, `Elsewhere, saved as version ${version}`), shown(theirs), choice('Take the other', theirs, ''))),

@@ -20,6 +20,8 @@ export class DraftList extends EventTarget {
   /** @type {string | null} */
   #cursor = null;
   #asked = 0;
+  #loaded = false;
+  #loading = Promise.resolve();
   #open = '';
   /** Ids of drafts of which this device keeps unsaved edits. @type {Set<string>} */
   #unsent = new Set();
@@ -40,8 +42,14 @@ export class DraftList extends EventTarget {
     this.#list.addEventListener('keydown', (event) => this.#walk(event));
   }
 
-  /** @param {{more?: boolean}} [options] */
-  async load({ more = false } = {}) {
+  /** Resolves when the newest list is shown, though it was asked for later. @param {{more?: boolean}} [options] */
+  load(options = {}) {
+    this.#loading = this.#load(options);
+    return this.#loading;
+  }
+
+  /** @param {{more?: boolean}} options @returns {Promise<void>} */
+  async #load({ more = false }) {
     const asked = ++this.#asked;
     const query = new URLSearchParams({ limit: String(PAGE) });
     for (const [name, value] of new FormData(this.#find)) {
@@ -51,14 +59,16 @@ export class DraftList extends EventTarget {
     const before = this.#items.length;
     try {
       const { ok, body, problem } = await this.#wire.call('GET', `?${query}`, { timeout: 20_000 });
-      if (asked !== this.#asked) return;
+      if (asked !== this.#asked) return this.#loading;
       if (!ok) throw new Error(problem?.detail ?? problem?.title ?? 'The service refused.');
       this.#items = more ? [...this.#items, ...body.items] : body.items;
       this.#cursor = body.next_cursor;
+      this.#loaded = true;
       this.#render();
       if (more) this.#links()[before]?.focus();
     } catch (reason) {
-      if (asked === this.#asked) this.#fail(reason, 'The list could not be loaded');
+      if (asked !== this.#asked) return this.#loading;
+      this.#fail(reason, 'The list could not be loaded');
     }
   }
 
@@ -71,6 +81,19 @@ export class DraftList extends EventTarget {
     this.#open = id;
     const item = this.#items.find((task) => task.id === id);
     if (item && values) Object.assign(item, values, { updated_at: new Date().toISOString() });
+    this.#render();
+  }
+
+  /** Nothing of one person is left for the next. */
+  clear() {
+    this.#asked++;
+    this.#loading = Promise.resolve();
+    this.#items = [];
+    this.#cursor = null;
+    this.#loaded = false;
+    this.#open = '';
+    this.#unsent.clear();
+    this.#find.reset();
     this.#render();
   }
 
@@ -150,7 +173,9 @@ export class DraftList extends EventTarget {
     this.#list.replaceChildren(...this.#items.map((task) => this.#item(task)));
     this.#more.hidden = !this.#cursor;
     const total = `${count(this.#items.length)}${this.#cursor ? '+' : ''}`;
-    const words = this.#items.length === 0 ? 'Nothing found.' : `${total} ${this.#items.length === 1 ? 'task' : 'tasks'}`;
+    const sought = [...new FormData(this.#find).values()].some((value) => String(value).trim());
+    const nothing = sought ? 'Nothing found.' : 'No tasks yet.';
+    const words = !this.#loaded ? '' : this.#items.length === 0 ? nothing : `${total} ${this.#items.length === 1 ? 'task' : 'tasks'}`;
     if (byId('drafts-count').textContent !== words) byId('drafts-count').textContent = words;
     suggest('known-categories', this.#items.map((task) => task.category));
     suggest('known-types', this.#items.map((task) => task.task_type));

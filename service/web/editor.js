@@ -23,11 +23,12 @@ export class Editor extends EventTarget {
   #inputs = new Map();
   #checkedVersion = -1;
   #conflictsShown = '';
+  #status = '';
   /** @type {{pointer: string, code: string, message: string}[]} */
   #missing = [];
 
   /**
-   * Tells `state`, `values`, `signed-out`, `duplicate`, and `rescue` (`detail`: the values to keep in a new draft).
+   * Tells `state`, `values`, `status` (another than before), `signed-out`, `duplicate`, and `rescue` (`detail`: the values to keep in a new draft).
    * @param {import('./wire.js').Wire} wire
    */
   constructor(wire) {
@@ -54,6 +55,7 @@ export class Editor extends EventTarget {
     byId('try-again').addEventListener('click', () => this.#draft?.retry());
     byId('publish').addEventListener('click', () => this.#ask());
     byId('publish-now').addEventListener('click', () => this.#publish());
+    byId('show-error').addEventListener('click', () => this.#showWhatIsWrong());
     byId('restore').addEventListener('click', () => this.#command('POST', '/restore', 'It could not be restored'));
     byId('duplicate-closed').addEventListener('click', () => this.#keepCopy());
     document.addEventListener('keydown', (event) => {
@@ -86,7 +88,10 @@ export class Editor extends EventTarget {
     this.#checkedVersion = -1;
     this.#conflictsShown = '';
     this.#missing = [];
+    this.#status = draft.task.status;
     byId('check-list').replaceChildren();
+    byId('check').classList.remove('ready');
+    byId('check-words').textContent = draft.state.version ? 'Checking…' : 'Nothing saved yet.';
     byId('reference', HTMLInputElement).value = '';
     byId('reference-error').textContent = '';
     byId('transcript-details', HTMLDetailsElement).open = draft.values.transcript !== '';
@@ -98,14 +103,15 @@ export class Editor extends EventTarget {
     this.#showErrors();
   }
 
-  /** Lets the open draft go; it finishes saving on its own. */
+  /** Lets the open draft go. @returns {Promise<void> | undefined}  it finishes saving on its own */
   close() {
     this.#listening.abort();
-    this.#draft?.close();
+    const closing = this.#draft?.close();
     this.#draft = null;
     byId('no-draft').hidden = false;
     byId('open-draft').hidden = true;
     byId('announcement').textContent = '';
+    return closing;
   }
 
   /** @param {string} name */
@@ -141,7 +147,9 @@ export class Editor extends EventTarget {
     byId('draft-bar').dataset.state = state.version || state.name !== 'saved' ? state.name : 'none';
     byId('save-state').title = state.version ? `Version ${state.version}` : '';
     byId('save-words').textContent = words;
-    byId('try-again').hidden = !state.trouble || state.trouble.status === 401;
+    this.#offer('try-again', state.trouble !== null && state.trouble.status !== 401);
+    this.#offer('show-error', state.conflicts.length + state.errors.length > 0);
+    this.#sayWhatIsMissing();
     if (byId('announcement').textContent !== words) byId('announcement').textContent = '';
     this.#announce();
     this.#clearErrors(state);
@@ -152,6 +160,20 @@ export class Editor extends EventTarget {
     if (state.version !== this.#checkedVersion) this.#checkSoon();
     if (state.trouble?.status === 401) this.dispatchEvent(new Event('signed-out'));
     this.dispatchEvent(new CustomEvent('state', { detail: state }));
+  }
+
+  /** A button that goes while it has the focus leaves it to the draft. @param {string} id @param {boolean} offered */
+  #offer(id, offered) {
+    const had = !offered && document.activeElement === byId(id);
+    byId(id).hidden = !offered;
+    if (had) byId('editor').focus();
+  }
+
+  #showWhatIsWrong() {
+    const { conflicts, errors } = this.#draft?.state ?? { conflicts: [], errors: [] };
+    if (!conflicts.length && errors.length) return this.#goTo(errors[0].pointer);
+    byId('conflicts').scrollIntoView({ block: 'start' });
+    byId('conflicts').querySelector('h3')?.focus({ preventScroll: true });
   }
 
   /** One sentence once things have settled, and never one that has stopped being true. */
@@ -193,7 +215,7 @@ export class Editor extends EventTarget {
     byId('conflicts').replaceChildren(...conflicts.map((conflict) =>
       conflictCard(conflict, Boolean(FORM_FIELDS[conflict.field].text), (chosen) => this.#decide(conflict.field, chosen))));
     showDifferences(byId('conflicts'));
-    if (conflicts.length && first) byId('conflicts').scrollIntoView({ block: 'nearest' });
+    if (conflicts.length && first) byId('conflicts').scrollIntoView({ block: 'start' });
     if (within && conflicts.length) byId('conflicts').querySelector('h3')?.focus();
   }
 
@@ -215,11 +237,10 @@ export class Editor extends EventTarget {
     byId('check').hidden = closed;
     byId('add-attachment').hidden = closed;
     const lost = Boolean(state.problem);
+    this.#offer('restore', ['discarded', 'expired'].includes(status));
     byId('closed-notice').hidden = !closed && !lost;
     const reason = closedWords(status) || state.problem?.detail || '';
     byId('closed-words').textContent = lost ? `${reason} Your last changes are not in it.` : reason;
-    byId('restore').hidden = !['discarded', 'expired'].includes(status);
-    byId('duplicate-closed').hidden = false;
     byId('duplicate-closed').textContent = lost ? 'Keep my changes in a new draft' : 'Duplicate as a draft';
   }
 
@@ -233,10 +254,13 @@ export class Editor extends EventTarget {
         ? make('a', { href: reference, target: '_blank', rel: 'noopener noreferrer', dir: 'auto' }, reference)
         : make('span', { dir: 'auto' }, reference),
       ...(open ? [make('button', { type: 'button', className: 'icon', 'aria-label': `Remove ${reference}`, title: 'Remove', onclick: () => this.#detach(reference) }, '×')] : []))));
-    byId('attachments-count').textContent = task.attachments.length ? `${task.attachments.length} of 20` : '';
+    byId('attachments-count').textContent = task.attachments.length ? `${task.attachments.length} of 20` : 'none';
     byId('facts').textContent = task.created_at
       ? `Begun ${ago(task.created_at)}${open ? ` · kept until ${new Date(task.expires_at).toLocaleDateString('en', { day: 'numeric', month: 'long' })}` : ''}` : '';
     this.#showClosed(state);
+    if (task.status === this.#status) return;
+    this.#status = task.status;
+    this.dispatchEvent(new Event('status'));
   }
 
   #checkSoon = afterQuiet(400, () => this.#check());
@@ -248,7 +272,7 @@ export class Editor extends EventTarget {
     const { version } = draft.state;
     this.#checkedVersion = version;
     if (!version) {
-      byId('check-words').textContent = 'Nothing written yet.';
+      byId('check-words').textContent = 'Nothing saved yet.';
       return;
     }
     try {
@@ -264,15 +288,25 @@ export class Editor extends EventTarget {
   /** @param {{pointer: string, code: string, message: string}[]} errors */
   #showMissing(errors) {
     this.#missing = errors;
-    byId('check').classList.toggle('ready', errors.length === 0);
-    byId('check-words').textContent = errors.length ? 'Still missing:' : 'Ready to publish.';
+    this.#sayWhatIsMissing();
     byId('check-list').replaceChildren(...errors.map((error) => make('li', {},
       make('button', { type: 'button', className: 'link', onclick: () => this.#goTo(error.pointer) }, missingWords(error)))));
+  }
+
+  /** The check is of the saved version, which need not be what the person sees. */
+  #sayWhatIsMissing() {
+    if (!this.#draft || this.#checkedVersion < 1) return;
+    const shown = ['saved', 'saving'].includes(this.#draft.state.name);
+    const missing = this.#missing.length > 0;
+    byId('check').classList.toggle('ready', shown && !missing);
+    if (shown) byId('check-words').textContent = missing ? 'Still missing:' : 'Ready to publish.';
+    else byId('check-words').textContent = missing ? 'What is saved still lacks:' : 'Your last changes have to be saved first.';
   }
 
   /** @param {string} pointer */
   #goTo(pointer) {
     const input = this.#inputs.get(pointer.split('/')[1]);
+    if (input?.id === 'transcript') byId('transcript-details', HTMLDetailsElement).open = true;
     input?.scrollIntoView({ block: 'center' });
     input?.focus({ preventScroll: true });
   }
@@ -293,18 +327,20 @@ export class Editor extends EventTarget {
 
   async #publish() {
     const dialog = byId('publish-question', HTMLDialogElement);
-    byId('publish-now', HTMLButtonElement).disabled = true;
+    const button = byId('publish-now', HTMLButtonElement);
+    button.disabled = true;
+    button.textContent = 'Publishing…';
     try {
       await this.#draft?.command('POST', '/publish', { complete: true });
       dialog.close();
       byId('editor').focus();
       toast('Published.');
-      this.dispatchEvent(new Event('published'));
     } catch (reason) {
       if (reason instanceof Refusal && reason.problem.errors) this.#showMissing(reason.problem.errors);
       byId('publish-error').textContent = wordsOf(reason);
     } finally {
-      byId('publish-now', HTMLButtonElement).disabled = false;
+      button.disabled = false;
+      button.textContent = 'Publish';
     }
   }
 
@@ -318,7 +354,8 @@ export class Editor extends EventTarget {
       if (input.value.trim() === reference) input.value = '';
       input.focus();
     } catch (reason) {
-      byId('reference-error').textContent = `Not added. ${wordsOf(reason)}`;
+      byId('reference-error').textContent = reason instanceof NoAnswer
+        ? 'The service does not answer: add it again if it does not appear.' : `Not added. ${wordsOf(reason)}`;
     }
   }
 

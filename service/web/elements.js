@@ -83,6 +83,14 @@ export function toast(words, action) {
     byId('toast').hidden = true;
     action?.act();
   };
+  hideToast(action ? 10_000 : 6_000);
+}
+
+/** Not under somebody's hand. @param {number} wait  milliseconds */
+function hideToast(wait) {
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { byId('toast').hidden = true; }, action ? 10_000 : 6_000);
+  toastTimer = setTimeout(() => {
+    if (byId('toast').matches(':hover, :focus-within')) hideToast(wait);
+    else byId('toast').hidden = true;
+  }, wait);
 }

@@ -5,6 +5,8 @@
  */
 
 const STORE = 'drafts';
+/** Milliseconds after which a browser that neither opens its storage nor refuses to is not waited for. */
+const OPENING_PATIENCE = 3_000;
 
 export class Outbox {
   /** Whether what is written here survives the tab. False where the browser refuses storage: then memory only. */
@@ -62,16 +64,14 @@ export class Outbox {
    * @returns {Promise<Map<string, any>>}  the records whose keys begin with it
    */
   async list(prefix) {
-    if (!this.durable) return new Map([...this.#memory].filter(([key, record]) => record && key.startsWith(prefix)));
-    const found = new Map();
-    return this.#transact('readonly', (store, done) => {
-      store.openCursor(IDBKeyRange.bound(prefix, `${prefix}\uffff`)).onsuccess = (event) => {
-        const cursor = /** @type {IDBRequest<IDBCursorWithValue | null>} */ (event.target).result;
-        if (!cursor) return done(found);
-        found.set(String(cursor.key), cursor.value);
-        cursor.continue();
-      };
-    });
+    if (this.durable) {
+      try {
+        return await this.#stored(prefix);
+      } catch {
+        this.durable = false;
+      }
+    }
+    return new Map([...this.#memory].filter(([key, record]) => record && key.startsWith(prefix)));
   }
 
   /** @param {string} key */
@@ -82,6 +82,20 @@ export class Outbox {
 
   close() {
     this.#database?.close();
+  }
+
+  /** @param {string} prefix */
+  #stored(prefix) {
+    /** @type {Map<string, any>} */
+    const found = new Map();
+    return this.#transact('readonly', (store, done) => {
+      store.openCursor(IDBKeyRange.bound(prefix, `${prefix}\uffff`)).onsuccess = (event) => {
+        const cursor = /** @type {IDBRequest<IDBCursorWithValue | null>} */ (event.target).result;
+        if (!cursor) return done(found);
+        found.set(String(cursor.key), cursor.value);
+        cursor.continue();
+      };
+    });
   }
 
   /**
@@ -110,8 +124,17 @@ export class Outbox {
 function openDatabase(name) {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(new Error('the storage does not open'));
+    }, OPENING_PATIENCE);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      if (late) request.result.close();
+      else resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error('another tab holds an older database'));
   });

@@ -35,6 +35,7 @@ import { applyEdit, mergeText, sameJson } from './merge.js';
  * @property {number} status      0 where nobody answered
  * @property {string} detail
  * @property {number} attempts
+ * @property {number} since       when that was, in milliseconds since 1970
  * @property {number} retryAt     milliseconds since 1970; Infinity where only the person can help
  * @property {number} notBefore   the service's own wish, which no impatience shortens
  */
@@ -106,6 +107,36 @@ export function newRecord(writer, base, fields) {
     revision: 1, writer, count: 0, open: false, base, local: decoded(base, fields), conflicts: {}, rejected: {},
     parked: [], flight: null, trouble: null, stopped: null, savedAt: null,
   };
+}
+
+/**
+ * A kept record for a form that has fields which the one that wrote it had not.
+ * @param {DraftRecord} record
+ * @param {Record<string, Field>} fields
+ * @returns {DraftRecord | undefined}  undefined where nothing is missing
+ */
+export function completed(record, fields) {
+  const missing = Object.keys(fields).filter((name) => !(name in record.local));
+  return missing.length ? { ...record, local: { ...decoded(record.base, fields), ...record.local } } : undefined;
+}
+
+/**
+ * Whether the next attempt has to wait. A clock that was put back since then proves nothing about waiting.
+ * @param {Trouble} trouble
+ * @param {number} until  `trouble.retryAt`, or `trouble.notBefore`
+ */
+export function isWaiting(trouble, until) {
+  const now = Date.now();
+  return until > now && trouble.since <= now;
+}
+
+/**
+ * The key of the record's next request. With the version in it, an older copy of the record, as a browser has it that
+ * could not write the newer ones, takes no key again for another version.
+ * @param {DraftRecord} record
+ */
+export function nextKey({ writer, count, base }) {
+  return `${writer}-${count}-${base.version}`;
 }
 
 /**
@@ -257,6 +288,21 @@ export function absorbed(record, ancestor, theirs, fields) {
 }
 
 /**
+ * A person who typed the other version needs no asking any more.
+ * @param {DraftRecord} record
+ * @param {Record<string, Field>} fields
+ * @returns {DraftRecord}
+ */
+export function settled(record, fields) {
+  const asked = Object.entries(record.conflicts);
+  const open = asked.filter(([name, { theirs }]) => {
+    const { value, error } = encode(name, fields[name] ?? {}, record.local[name]);
+    return error || !sameJson(value, theirs);
+  });
+  return open.length === asked.length ? record : { ...record, conflicts: Object.fromEntries(open) };
+}
+
+/**
  * The acknowledged state with this device's own events on top, whose answers were lost on the way.
  * @param {DraftRecord} record
  * @param {{version: number, type: string, request_id: string, data: any}[]} events  those after the base, in order
@@ -284,8 +330,8 @@ export function withOwnWrites(record, events) {
  * @param {any} shared  what all tabs share now
  */
 export function mergeTabs(field, seen, mine, shared) {
-  if (mine === seen) return shared;
-  if (shared === seen || mine === shared) return mine;
+  if (sameJson(mine, seen)) return shared;
+  if (sameJson(shared, seen) || sameJson(mine, shared)) return mine;
   return field.text ? mergeText(seen, mine, shared, { keepBoth: true }) : mine;
 }
 
@@ -383,7 +429,7 @@ function mergeField(name, field, old, local, theirs) {
  * @returns {Flight}
  */
 function flightOf(record, method, path, body) {
-  return { key: `${record.writer}-${record.count}`, method, path, body, version: record.base.version };
+  return { key: nextKey(record), method, path, body, version: record.base.version };
 }
 
 /**

@@ -4,7 +4,7 @@
  * answered, and after a refusal for its version a merge with what somebody else wrote.
  */
 
-import { absorbed, acknowledged, nextFlight, refused, withOwnWrites } from './record.js';
+import { absorbed, acknowledged, isWaiting, nextFlight, nextKey, refused, withOwnWrites } from './record.js';
 import { NoAnswer, Refusal, SignedOut, slugOf } from './wire.js';
 
 /** @typedef {import('./record.js').Flight} Flight */
@@ -15,6 +15,8 @@ const LONGEST_TIMEOUT = 120_000;
 /** A tab that keeps the others waiting this long is taken to be frozen. */
 const LONGEST_TURN = 60_000;
 const COMMAND_ATTEMPTS = 4;
+/** No timer is set for later than this, which a browser would take for at once. */
+const LONGEST_SLEEP = 3_600_000;
 
 export class Sender {
   /** Set while the person is typing: what is typed can wait. */
@@ -92,7 +94,7 @@ export class Sender {
   /** For a page that goes: no time for storage or a turn. The key is the one that the next attempt will use too. */
   leave() {
     const { record, values } = this.#shared;
-    if (this.#fetching || record.stopped || (record.trouble && record.trouble.notBefore > Date.now())) return;
+    if (this.#fetching || record.stopped || (record.trouble && isWaiting(record.trouble, record.trouble.notBefore))) return;
     const request = record.flight ?? nextFlight(this.#id, record, values, this.#options.fields);
     if (request) this.#wire.post(request.method, request.path, { body: request.body, headers: headersOf(request) });
   }
@@ -179,7 +181,7 @@ export class Sender {
     let record = await this.#shared.sync();
     const { trouble } = record;
     const othersSignIn = trouble?.status === 401 && !this.#signedOut;
-    if (trouble && trouble.retryAt > Date.now() && !othersSignIn) {
+    if (trouble && isWaiting(trouble, trouble.retryAt) && !othersSignIn) {
       this.#wakeAt(trouble.retryAt);
       return false;
     }
@@ -269,8 +271,12 @@ export class Sender {
    * @param {unknown} body
    */
   async #carryOut(method, path, body) {
-    const { writer, count, base } = await this.#shared.change((record) => ({ ...record, count: record.count + 1 }));
-    const flight = { key: `${writer}-${count - 1}`, method, path: `/${this.#id}${path}`, body, version: base.version };
+    let key = '';
+    const { base } = await this.#shared.change((record) => {
+      key = nextKey(record);
+      return { ...record, count: record.count + 1 };
+    });
+    const flight = { key, method, path: `/${this.#id}${path}`, body, version: base.version };
     for (let attempt = 1; ; attempt++) {
       let wish = null;
       try {
@@ -317,6 +323,7 @@ export class Sender {
       status: signedOut ? 401 : answer?.status ?? 0,
       detail: answer?.problem?.detail ?? (/** @type {Error} */ (reason).message),
       attempts,
+      since: now,
       retryAt,
       notBefore: now + (answer?.retryAfter ?? 0),
     };
@@ -328,7 +335,7 @@ export class Sender {
   #wakeAt(time) {
     clearTimeout(this.#wake);
     if (time === Infinity || this.#closed) return;
-    this.#wake = setTimeout(() => this.pump(), Math.max(0, time - Date.now()) + 1);
+    this.#wake = setTimeout(() => this.pump(), Math.min(LONGEST_SLEEP, Math.max(0, time - Date.now()) + 1));
   }
 
   /**

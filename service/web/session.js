@@ -10,6 +10,9 @@ const KEY = 'palimpsest-token';
 
 /** Tells `signed-in` and `signed-out`. */
 class Session extends EventTarget {
+  /** Why the last token was not taken, for the page that asks for another. */
+  complaint = '';
+
   /** @returns {string} empty where nobody is signed in */
   get token() {
     return sessionStorage.getItem(KEY) ?? '';
@@ -36,14 +39,18 @@ class Session extends EventTarget {
    */
   signIn(token) {
     const { sub, exp } = claims(token.trim());
-    if (!sub || !exp) return 'This is not an access token.';
-    if (exp * 1000 < Date.now()) return 'This token has run out.';
+    this.complaint = '';
+    if (!sub || !exp) this.complaint = 'This is not an access token.';
+    else if (exp * 1000 < Date.now()) this.complaint = 'This token has run out.';
+    if (this.complaint) return this.complaint;
     sessionStorage.setItem(KEY, token.trim());
     this.dispatchEvent(new Event('signed-in'));
     return '';
   }
 
-  signOut() {
+  /** @param {string} [complaint]  where it was not the person's wish */
+  signOut(complaint = '') {
+    this.complaint = complaint;
     sessionStorage.removeItem(KEY);
     this.dispatchEvent(new Event('signed-out'));
   }

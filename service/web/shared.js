@@ -4,7 +4,8 @@
  * of the outbox, and the other tabs are told to look. Knows nothing of the service.
  */
 
-import { isOpen, mergeTabs } from './record.js';
+import { sameJson } from './merge.js';
+import { isOpen, mergeTabs, settled } from './record.js';
 
 /** @typedef {import('./record.js').DraftRecord} DraftRecord */
 
@@ -25,6 +26,7 @@ export class SharedDraft {
   #changes = Promise.resolve();
   /** @type {Promise<DraftRecord> | null} */
   #waiting = null;
+  #closed = false;
 
   /**
    * @param {import('./outbox.js').Outbox} outbox
@@ -74,21 +76,26 @@ export class SharedDraft {
     return this.#outbox.remove(this.#key);
   }
 
+  /** Once the changes that are under way are kept; later ones change nothing any more. */
   close() {
     this.#channel?.close();
-    this.#outbox.close();
+    this.#changes = this.#changes.then(() => {
+      this.#closed = true;
+      this.#outbox.close();
+    });
   }
 
   /** @param {(record: DraftRecord) => DraftRecord} change */
   async #exchange(change) {
     this.#waiting = null;
+    if (this.#closed) return this.record;
     const before = this.record;
     const sent = { ...this.values };
-    const edited = Object.keys(this.#fields).filter((name) => sent[name] !== this.#seen[name]);
+    const edited = Object.keys(this.#fields).filter((name) => !sameJson(sent[name], this.#seen[name]));
     this.record = await this.#outbox.update(this.#key, (stored = before) => {
       const local = { ...stored.local };
       for (const name of edited) local[name] = mergeTabs(this.#fields[name], this.#seen[name], sent[name], local[name]);
-      const next = change(edited.length ? { ...stored, local } : stored);
+      const next = settled(change(edited.length ? { ...stored, local } : stored), this.#fields);
       if (next === stored) return undefined;
       return { ...next, open: isOpen(next, this.#fields), revision: stored.revision + 1 };
     }) ?? before;
@@ -97,7 +104,7 @@ export class SharedDraft {
       const now = this.values[name];
       this.values[name] = mergeTabs(field, sent[name], now, this.record.local[name]);
       this.#seen[name] = this.record.local[name];
-      if (this.values[name] !== now) others.push(name);
+      if (!sameJson(this.values[name], now)) others.push(name);
     }
     if (this.record.revision !== before.revision) this.#channel?.postMessage(this.record.revision);
     this.#changed(others, before);

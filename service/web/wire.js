@@ -27,7 +27,8 @@
 
 /**
  * @typedef {(wish: {refresh: boolean}) => Promise<string> | string} TokenSource
- * `refresh`: the last one is expired or was refused; get another, or throw where only the person can.
+ * `refresh`: the last one is expired or was refused; get another, or throw where only the person can. A `TypeError`,
+ * which `fetch` throws without a network, or `NoAnswer` means: ask again later.
  */
 
 /** No answer of the service: no network, a broken connection, a timeout, or somebody else's page in its place. */
@@ -50,6 +51,8 @@ export class Refusal extends Error {
 const KEEPALIVE_BYTES = 30 * 1024;
 /** A token that runs out this soon is renewed first. */
 const EXPIRY_MARGIN = 30_000;
+/** Milliseconds that a token may take to get where a call has no timeout of its own. */
+const TOKEN_PATIENCE = 20_000;
 
 export class Wire {
   #url;
@@ -73,10 +76,10 @@ export class Wire {
    * @throws {NoAnswer | SignedOut}
    */
   async call(method, path, options = {}) {
-    await this.#current();
+    await this.#current(options.timeout);
     let answer = await this.#fetch(method, path, options);
     if (answer.status === 401) {
-      await this.#renew();
+      await this.#ask(true, options.timeout);
       answer = await this.#fetch(method, path, options);
       if (answer.status === 401) throw new SignedOut(answer.problem?.detail);
     }
@@ -93,22 +96,32 @@ export class Wire {
     if (this.#token) this.#fetch(method, path, options).catch(() => {});
   }
 
-  async #current() {
-    try {
-      this.#token = await this.#source({ refresh: false });
-    } catch (reason) {
-      throw new SignedOut(String(reason));
-    }
+  /** @param {number} [timeout] */
+  async #current(timeout) {
+    await this.#ask(false, timeout);
     if (expiresAt(this.#token) - EXPIRY_MARGIN > Date.now()) return;
     // This device's clock may be wrong: only the service's 401 decides that the old one is of no use.
-    await this.#renew().catch(() => {});
+    await this.#ask(true, timeout).catch(() => {});
   }
 
-  async #renew() {
+  /**
+   * `fetch` throws a TypeError where nobody answers: who gives out tokens may be as unreachable as the service.
+   * @param {boolean} refresh
+   * @param {number} [timeout]
+   */
+  async #ask(refresh, timeout = TOKEN_PATIENCE) {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new NoAnswer('no token in time')), timeout);
+    });
     try {
-      this.#token = await this.#source({ refresh: true });
+      this.#token = await Promise.race([this.#source({ refresh }), late]);
     } catch (reason) {
-      throw new SignedOut(String(reason));
+      if (reason instanceof NoAnswer) throw reason;
+      throw reason instanceof TypeError ? new NoAnswer(String(reason)) : new SignedOut(String(reason));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -189,7 +202,7 @@ async function read(response) {
     version: versionOf(response.headers.get('ETag')),
     body,
     problem: /problem\+json/.test(type) ? body : null,
-    retryAfter: delayOf(response.headers.get('Retry-After')),
+    retryAfter: delayOf(response.headers.get('Retry-After'), response.headers.get('Date')),
   };
 }
 
@@ -199,9 +212,13 @@ function versionOf(tag) {
   return found ? Number(found[1]) : null;
 }
 
-/** @param {string | null} header  seconds or an HTTP date */
-function delayOf(header) {
+/**
+ * @param {string | null} header  seconds or an HTTP date
+ * @param {string | null} sent    when the answer was sent, by the clock that the date is of
+ */
+function delayOf(header, sent) {
   if (header === null) return null;
-  const delay = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const now = sent === null ? Date.now() : Date.parse(sent);
+  const delay = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
   return Number.isFinite(delay) ? Math.max(0, delay) : null;
 }

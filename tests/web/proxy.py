@@ -93,9 +93,23 @@ class Chaos:
         self._random = random.Random(seed)
         self._share = share
         self._lock = threading.Lock()
+        self._under_way = 0
+        self.most = 0
+        """How many changing requests the page had under way at once."""
         self.done: dict[str, int] = {}
 
     def __call__(self, request: Request, forward: Callable[[], Answer]) -> Answer | None:
+        changing = request.method != "GET"
+        with self._lock:
+            self._under_way += changing
+            self.most = max(self.most, self._under_way)
+        try:
+            return self._treat(forward)
+        finally:
+            with self._lock:
+                self._under_way -= changing
+
+    def _treat(self, forward: Callable[[], Answer]) -> Answer | None:
         with self._lock:
             harm = self._random.random() < self._share
             kind = self._random.choice(("lost", "unheard", "late", "slow", "twice", "cut", "refused"))

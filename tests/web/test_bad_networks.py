@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.people import Person, edit, eventually, says, told, watch_words
+from tests.web.people import IMPATIENT, Person, edit, eventually, says, told, watch_words
 from tests.web.proxy import Chaos, Proxy, Slow, Treatment, faithful, refusing, unreachable
 from tests.web.typing import Edit, invented, replayed, texts
 
@@ -21,14 +21,17 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     chaos = Chaos(seed, share=0.4)
     proxy = new_proxy(chaos)
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     watch_words(page)
     edits = invented(seed, count=300)
     states = texts(edits)
-    for each in edits:
+    for number, each in enumerate(edits):
         edit(page, [each])
-        page.wait_for_timeout(25)
+        if number % 5 == 0:
+            page.keyboard.press("Control+s")
+        page.wait_for_timeout(10)
     says(page, "Saved", seconds=60)
 
     assert page.locator("#description").input_value() == states[-1]
@@ -44,6 +47,14 @@ def test_hundreds_of_edits_survive_a_network_that_loses_delays_doubles_and_reord
     for moment in told(page):
         if moment["words"] == "Saved":
             assert history[moment["version"]] == moment["text"], "the page said Saved of what was not"  # type: ignore[index]
+    saves = [request for request in proxy.seen if request.method == "PATCH"]
+    keys: dict[tuple[bytes, str], str] = {}
+    for save in saves:
+        request = save.body, save.headers["If-Match"]
+        assert keys.setdefault(request, save.headers["Idempotency-Key"]) == save.headers["Idempotency-Key"]
+    assert len(set(keys.values())) == len(keys), "a key was used for two requests"
+    assert chaos.most == 1
+    assert len(set(arrived)) > 10, "hardly anything was sent while typing went on"
     assert len(chaos.done) > 4, chaos.done
 
 
@@ -53,6 +64,7 @@ def test_a_failing_service_is_called_so_and_gets_the_text_later(
 ) -> None:
     proxy = new_proxy(refusing(status))
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     page.locator("#description").fill("Kept through the trouble")
@@ -66,15 +78,15 @@ def test_a_failing_service_is_called_so_and_gets_the_text_later(
 def test_a_service_that_asks_for_patience_is_left_alone_for_so_long(
     new_person: Callable[..., Person], new_proxy: Callable[[Treatment], Proxy]
 ) -> None:
-    proxy = new_proxy(refusing(429, Retry_After="3"))
+    proxy = new_proxy(refusing(429, Retry_After="2"))
     person = new_person(url=proxy.url)
     page = person.open(person.client.new_draft())
     page.locator("#description").fill("Not so fast")
     says(page, "Too much at once, kept on this device")
     page.locator("#description").fill("Not so fast, please")
-    page.wait_for_timeout(1_000)
+    page.wait_for_timeout(600)
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_timeout(1_000)
+    page.wait_for_timeout(600)
     assert [request.method for request in proxy.seen].count("PATCH") == 1
     proxy.treatment = faithful
     says(page, "Saved")
@@ -85,6 +97,7 @@ def test_an_unanswered_request_is_sent_again_as_the_same_request(
 ) -> None:
     proxy = new_proxy(faithful)
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     task_id = person.client.new_draft()
     page = person.open(task_id)
     proxy.treatment = unreachable
@@ -136,6 +149,7 @@ def test_what_somebody_else_answers_in_the_services_place_acknowledges_nothing(
 ) -> None:
     proxy = new_proxy(refusing(200, media_type))
     person = new_person(url=proxy.url)
+    person.context.add_init_script(IMPATIENT)
     page = person.open(person.client.new_draft())
     page.locator("#description").fill("Hotel network")
     says(page, words)
@@ -265,6 +279,7 @@ def unsent(page: Page, account: str) -> list[str]:
 
 def test_a_browser_that_keeps_nothing_is_not_said_to_keep_it(new_person: Callable[..., Person]) -> None:
     person = new_person()
+    person.context.add_init_script(IMPATIENT)
     person.context.add_init_script("""
       delete window.indexedDB;
       delete window.BroadcastChannel;

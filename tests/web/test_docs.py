@@ -33,16 +33,23 @@ def test_every_operation_and_every_problem_is_shown(docs: Page) -> None:
     assert docs.locator("#publish").evaluate("card => card.open")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_accessible(docs: Page, scheme: str) -> None:
-    docs.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+def test_it_is_accessible(docs: Page) -> None:
     docs.locator("#autosave").evaluate(
         "card => card.querySelectorAll('details').forEach(part => { part.open = true; })"
     )
 
-    found = Axe().run(docs).response["violations"]
+    assert violations(docs, rules={"color-contrast": {"enabled": False}}) == []
+    # Colours are looked at only where they are seen, but axe takes its time to find that out of 40,000 elements.
+    docs.evaluate("document.querySelectorAll('details:not([open]) > :not(summary)').forEach((part) => part.remove())")
+    for scheme in ("light", "dark"):
+        docs.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert violations(docs, runOnly=["color-contrast"]) == [], scheme
 
-    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
+
+def violations(docs: Page, **options: object) -> list[tuple[str, str]]:
+    """What axe finds: the rule and the first element of each."""
+    found = Axe().run(docs, options={"resultTypes": ["violations"], **options}).response["violations"]
+    return [(violation["id"], violation["nodes"][0]["html"]) for violation in found]
 
 
 def test_an_operation_can_be_tried(docs: Page, client: Client) -> None:

@@ -51,11 +51,11 @@ def type_like_nobody(person: Person, edits: list[Edit]) -> None:
 
 
 def test_a_recording_typed_at_a_persons_speed_arrives_to_the_character(person: Person, traces: Path) -> None:
-    type_like_a_person(person, recorded(traces / RECORDINGS[1], limit=45))
+    type_like_a_person(person, recorded(traces / RECORDINGS[1], limit=30))
 
 
 def test_several_scripts_typed_at_a_persons_speed_arrive_to_the_character(person: Person) -> None:
-    type_like_a_person(person, invented(seed=1, count=45))
+    type_like_a_person(person, invented(seed=1, count=30))
 
 
 def type_like_a_person(person: Person, edits: list[Edit]) -> None:
