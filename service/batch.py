@@ -1,4 +1,8 @@
-"""The orders of a batch, task by task: decided one after the other, recorded together or not at all. No I/O."""
+"""The orders of a batch, task by task: decided one after the other, recorded together or not at all. No I/O.
+
+Orders for tasks whose head is remembered are decided as they come, while the batch before is being committed: what is
+remembered then is what that batch leads to, and whoever built on a batch that failed is decided again.
+"""
 
 import asyncio
 import logging
@@ -12,6 +16,7 @@ from domain.commands import CreateDraft, PublishDraft, decide
 from domain.errors import HistoryCorrupt, IdempotencyKeyReused, Refusal, TaskNotFound
 from domain.events import Recorded
 from projections.current_task import Head, Row, row_of
+from service.heads import Heads
 from service.orders import IdempotencyKey, Order, Outcome, ProofOutdated, Repeated
 from service.store import EventMapper
 
@@ -168,6 +173,89 @@ class Group:
             digest = chain.digest(digest, task_id, version, stored.topic, stored.state)
             self.events.append(EventRow(task_id, version, stored.topic, stored.state.decode(), digest.hex()))
         return digest
+
+
+class Batch:
+    """The orders that one commit carries out: groups that are decided, and orders whose task has to be read first."""
+
+    def __init__(self, heads: Heads, mapper: EventMapper) -> None:
+        self._heads = heads
+        self._mapper = mapper
+        self._keys: set[KeyName] = set()
+        self._unknown: set[UUID] = set()
+        self._size = 0
+        self.groups: dict[UUID, Group] = {}
+        self.undecided: list[Waiting] = []
+        self.later: list[Waiting] = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def orders(self) -> list[Waiting]:
+        """Everybody who waits for the batch, those of one task in the order in which they came."""
+        return [waiting for group in self.groups.values() for waiting in group.waiting] + self.undecided + self.later
+
+    def add(self, waiting: Waiting) -> None:
+        """Decide one more order, or note that its task has to be read."""
+        self._size += 1
+        key_name = waiting.key_name
+        if key_name:
+            if key_name in self._keys:
+                self.later.append(waiting)  # the first of that key has to be recorded before
+                return
+            self._keys.add(key_name)
+        task_id = waiting.order.task_id
+        group = self._group(waiting, task_id)
+        if group:
+            group.decide(waiting, self._mapper, {})
+        else:
+            self.undecided.append(waiting)
+
+    def _group(self, waiting: Waiting, task_id: UUID) -> Group | None:
+        if task_id in self._unknown:
+            return None
+        group = self.groups.get(task_id)
+        # Publishing compares the view itself with the replayed history, not what is remembered of it; and what is
+        # decided again under a key may be a retry, which only the store can tell.
+        if isinstance(waiting.order.command, PublishDraft) or (waiting.attempts and waiting.key_name):
+            if group:
+                self._take_back(group)
+        elif group:
+            return group
+        elif isinstance(waiting.order.command, CreateDraft) and not waiting.attempts:
+            return self._new_group(task_id, None)
+        elif head := self._heads.get(task_id):
+            return self._new_group(task_id, head)
+        self._unknown.add(task_id)
+        return None
+
+    def _new_group(self, task_id: UUID, base: Head | None) -> Group:
+        group = self.groups[task_id] = Group(task_id, base, fresh=False)
+        return group
+
+    def _take_back(self, group: Group) -> None:
+        del self.groups[group.task_id]
+        self._unknown.add(group.task_id)
+        self.undecided += group.waiting
+
+    def review(self) -> None:
+        """Take back what was decided on a head that did not come to be, or for somebody who waits no more."""
+        for group in list(self.groups.values()):
+            outdated = group.base is not None and self._heads.get(group.task_id) is not group.base
+            if outdated or any(waiting.future.done() for waiting in group.waiting):
+                self._take_back(group)
+        self.undecided = [waiting for waiting in self.undecided if not waiting.future.done()]
+
+    def decide(self, heads: dict[UUID, Head], stored_keys: dict[KeyName, StoredKey]) -> None:
+        """Decide what is left, on heads and idempotency rows that were read for it."""
+        for waiting in self.undecided:
+            task_id = waiting.order.task_id
+            group = self.groups.get(task_id)
+            if group is None:
+                group = self.groups[task_id] = Group(task_id, heads.get(task_id), fresh=True)
+            group.decide(waiting, self._mapper, stored_keys)
+        self.undecided = []
 
 
 def _require_proof(head: Head, order: Order) -> None:

@@ -20,11 +20,10 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg import errors as pg
 
-from domain.commands import CreateDraft, PublishDraft
 from domain.errors import HistoryCorrupt
 from projections.current_task import COLUMNS, Head, head_of
 from service.append import append, prepare
-from service.batch import Group, KeyName, Result, StoredKey, Waiting
+from service.batch import Batch, Group, KeyName, Result, StoredKey, Waiting
 from service.heads import Heads
 from service.orders import Order, Overloaded, Repeated, StoreUnavailable
 from service.store import EventMapper, backend_of, open_writing_connection
@@ -65,13 +64,14 @@ class Writer:
         self._heads = heads if heads is not None else Heads()
         self._turns = Turns()
         self._mapper = EventMapper()
+        self._next = Batch(self._heads, self._mapper)
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._connection: AsyncConnection[Any] | None = None
         self._backend: tuple[int, datetime] | None = None
         self._task: asyncio.Task[None] | None = None
         self._watcher: asyncio.TimerHandle | None = None
-        self._batch: list[Waiting] = []
+        self._batch = Batch(self._heads, self._mapper)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self.conflicts = 0
@@ -81,7 +81,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many orders wait, those that are being committed not among them."""
-        return len(self._queue)
+        return len(self._next) + len(self._queue)
 
     async def start(self) -> None:
         """Begin to work; a store that is not there yet is waited for as one that went away is."""
@@ -107,109 +107,84 @@ class Writer:
         """
         assert self._loop is not None, "the writer is not started"
         future: asyncio.Future[Result] = self._loop.create_future()
-        if len(self._queue) >= MAX_WAITING or self._stopping:
+        if self.waiting >= MAX_WAITING or self._stopping:
             future.set_exception(Overloaded("Too many changes are waiting."))
+            return future
+        waiting = Waiting(order, future)
+        if self._queue or len(self._next) >= MAX_BATCH:
+            self._queue.append(waiting)
         else:
-            self._queue.append(Waiting(order, future))
-            self._arrived.set()
+            self._next.add(waiting)
+        self._arrived.set()
         return future
 
     async def _work(self) -> None:
         while True:
-            if not self._queue:
+            if not self.waiting:
                 if self._stopping:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            # One turn of the loop lets those in whose requests have arrived: fewer, larger batches.
-            await asyncio.sleep(0)
-            self._batch = self._next_batch()
             try:
-                again = await self._write(self._batch)
+                again = await self._write()
             except Exception as error:
                 log.exception("a batch failed")
-                for waiting in self._batch:
+                self._heads.clear()
+                for waiting in self._batch.orders:
                     waiting.settle(error)
             else:
-                self._queue.extendleft(reversed(again))
-            self._batch = []
+                for waiting in again:
+                    self._next.add(waiting)
+            self._batch = Batch(self._heads, self._mapper)
 
-    def _next_batch(self) -> list[Waiting]:
-        """The orders that come next, without those whose waiting has ended."""
-        queue = self._queue
-        taken = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
-        return [waiting for waiting in taken if not waiting.future.done()]
+    def _taken(self) -> Batch:
+        """The orders that come next, decided where their task's head is remembered."""
+        batch, self._next = self._next, Batch(self._heads, self._mapper)
+        while self._queue and len(batch) < MAX_BATCH:
+            batch.add(self._queue.popleft())
+        batch.review()
+        return batch
 
-    async def _write(self, batch: list[Waiting]) -> list[Waiting]:
-        """Carry out a batch, which grows while it waits for its turn; returns the orders to be decided again."""
+    async def _write(self) -> list[Waiting]:
+        """Carry out the next batch; returns the orders to be decided again."""
         takes_turns = self._turns.wanted
+        batch = None
         try:
             connection = await self._connected()
             if takes_turns:
                 await self._turns.take(connection)
-                batch += self._next_batch()
-            groups, again = await self._decide(connection, batch)
+            batch = self._batch = self._taken()
+            if batch.undecided:
+                batch.decide(*await self._read(connection, batch.undecided))
         except (psycopg.OperationalError, OSError, TimeoutError) as error:
             log.warning("no connection to the store: %s", error)
             self._heads.clear()
+            batch = batch or self._taken()
             await asyncio.sleep(RECONNECT_PAUSE)
-            return batch
-        writing = [group for group in groups if group.writes]
-        for group in groups:
-            if not group.writes:
-                if group.fresh:
-                    group.settle()
-                else:
-                    self._heads.forget(group.task_id)
-                    again += group.waiting
+            return [waiting for waiting in batch.orders if not waiting.future.done()]
+        writing = []
+        again = batch.later
+        for group in batch.groups.values():
+            if group.writes:
+                writing.append(group)
+            elif group.fresh:
+                group.settle()
+            else:
+                self._heads.forget(group.task_id)
+                again += group.waiting
         if writing:
             again += await self._append(connection, writing)
         if takes_turns:
             await self._turns.give(connection)
         return again
 
-    async def _decide(
-        self, connection: AsyncConnection[Any], batch: list[Waiting]
-    ) -> tuple[list[Group], list[Waiting]]:
-        groups: dict[UUID, Group] = {}
-        # Publishing compares the view itself with the replayed history, not what is remembered of it; and what is
-        # decided again under a key may be a retry, which only the store can tell.
-        unknown = {
-            waiting.order.task_id
-            for waiting in batch
-            if isinstance(waiting.order.command, PublishDraft) or (waiting.attempts and waiting.key_name)
-        }
-        again: list[Waiting] = []
-        for waiting in batch:
-            task_id = waiting.order.task_id
-            if task_id in groups or task_id in unknown:
-                continue
-            if isinstance(waiting.order.command, CreateDraft) and not waiting.attempts:
-                groups[task_id] = Group(task_id, None, fresh=False)
-            elif head := self._heads.get(task_id):
-                groups[task_id] = Group(task_id, head, fresh=False)
-            else:
-                unknown.add(task_id)
-        stored_keys: dict[KeyName, StoredKey] = {}
-        if unknown:
-            heads, stored_keys = await self._read(connection, unknown, batch)
-            for task_id in unknown:
-                groups[task_id] = Group(task_id, heads.get(task_id), fresh=True)
-        taken: set[KeyName] = set()
-        for waiting in batch:
-            key_name = waiting.key_name
-            if key_name in taken:
-                again.append(waiting)
-                continue
-            if key_name:
-                taken.add(key_name)
-            groups[waiting.order.task_id].decide(waiting, self._mapper, stored_keys)
-        return list(groups.values()), again
-
     async def _append(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[Waiting]:
         """Write the groups; returns the orders of those that lost their place."""
         begun = time.perf_counter()
+        for group in groups:
+            if group.head and group.events:
+                self._heads.remember(group.head)
         try:
             losers = await append(connection, groups)
             self.committed(sum(len(group.waiting) for group in groups), time.perf_counter() - begun)
@@ -234,13 +209,8 @@ class Writer:
                 self._turns.lost()
                 again += self._not_too_often(group.waiting)
             else:
-                again += self._won(group)
+                again += group.settle()
         return again
-
-    def _won(self, group: Group) -> list[Waiting]:
-        if group.head and group.events:
-            self._heads.remember(group.head)
-        return group.settle()
 
     async def _look(self, groups: list[Group], error: Exception) -> list[Waiting]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
@@ -266,7 +236,7 @@ class Writer:
         for group in groups:
             last = group.events[-1] if group.events else None
             if last and (last.task, last.version, bytes.fromhex(last.digest)) in found:
-                again += self._won(group)
+                again += group.settle()
             else:
                 again += self._not_too_often(group.waiting)
         return again
@@ -287,10 +257,11 @@ class Writer:
                 await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _read(
-        self, connection: AsyncConnection[Any], task_ids: set[UUID], batch: list[Waiting]
+        self, connection: AsyncConnection[Any], orders: list[Waiting]
     ) -> tuple[dict[UUID, Head], dict[KeyName, StoredKey]]:
-        """Heads and idempotency rows, in one round trip."""
-        keys = [waiting.order.key for waiting in batch if waiting.order.key and waiting.order.task_id in task_ids]
+        """The heads and idempotency rows of some orders, in one round trip."""
+        task_ids = {waiting.order.task_id for waiting in orders}
+        keys = [waiting.order.key for waiting in orders if waiting.order.key]
         stored_keys: dict[KeyName, StoredKey] = {}
         async with connection.pipeline():
             heads_cursor = connection.cursor(binary=True)
@@ -331,7 +302,7 @@ class Writer:
     def _watch(self) -> None:
         """Tell those who have waited for longer than `PATIENCE` that the store does not answer."""
         deadline = time.monotonic() - PATIENCE
-        for waiting in (*self._batch, *self._queue):
+        for waiting in (*self._batch.orders, *self._next.orders, *self._queue):
             if waiting.since < deadline:
                 waiting.settle(StoreUnavailable("The store does not answer."))
         assert self._loop is not None
