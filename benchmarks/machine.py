@@ -14,7 +14,8 @@ import psycopg
 LIBRARIES = [
     "litestar",
     "msgspec",
-    "granian",
+    "uvicorn",
+    "httptools",
     "uvloop",
     "psycopg",
     "psycopg-pool",

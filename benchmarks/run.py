@@ -21,7 +21,7 @@ from rich.console import Console
 
 from benchmarks import crud, machine, palimpsest, plot, report, scenarios, stock
 from benchmarks.load import HOW_TO_GET_WRK, Target, measure
-from benchmarks.servers import database, granian, temporary_directory
+from benchmarks.servers import database, peer, temporary_directory
 from benchmarks.typist import DRAFTS, Work, draft_ids, read_trace
 from service.embedded import embedded_server
 
@@ -101,7 +101,7 @@ class Run:
                 stock.seed(url, self.work().start, USER, self.plan.stock_events)
             if name == "stock-cached":
                 module, variables = "stock", {"BENCH_CACHED_AGGREGATES": "1000"}
-            yield self.target(name, stack.enter_context(granian(module, self.directory, url, variables)))
+            yield self.target(name, stack.enter_context(peer(module, self.directory, url, variables)))
 
     def turns(self, targets: list[Target]) -> None:
         """A B C D A B C D …, at each number of connections."""
@@ -165,7 +165,7 @@ class Run:
         work = scenarios.one_character_edits(length)
         with database(self.database_url, "bench_crud_wal") as url:
             crud.seed(url, work.start, USER)
-            with granian("crud", self.directory, url) as address:
+            with peer("crud", self.directory, url) as address:
                 return scenarios.crud_wal(address, url, work, self.plan.storage_edits)
 
     def age(self) -> dict[str, Any]:

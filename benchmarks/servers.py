@@ -100,17 +100,18 @@ def wait_until_ready(url: str, running: subprocess.Popen[bytes], log: Path) -> N
 
 
 @contextmanager
-def granian(module: str, directory: Path, database_url: str, variables: dict[str, str] | None = None) -> Iterator[str]:
-    """Serve a peer as the product serves itself: granian, uvloop, one process. Yields its address."""
+def peer(module: str, directory: Path, database_url: str, variables: dict[str, str] | None = None) -> Iterator[str]:
+    """Serve a peer as the product serves itself: uvicorn, httptools, uvloop, one process. Yields its address."""
     port = free_port()
     log = directory / f"{module}-{port}.log"
     command = [
-        str(COMMANDS / "granian"),
-        "--interface=asgi",
+        str(COMMANDS / "uvicorn"),
         "--loop=uvloop",
-        "--http=1",
-        "--no-ws",
-        "--workers=1",
+        "--http=httptools",
+        "--ws=none",
+        "--no-proxy-headers",
+        "--no-server-header",
+        "--no-access-log",
         f"--port={port}",
         "--log-level=warning",
         f"benchmarks.{module}:app",

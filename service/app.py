@@ -22,7 +22,7 @@ from service.problems import Problem, problem_of
 from service.rate_limit import AUTOSAVE, RateLimit, key_of_address, key_of_user, kind_of
 from service.routes import drafts
 from service.routing import RouteTable, allow_header, answered, response_of
-from service.seats import Seat, tell_started
+from service.seats import Seat
 from service.settings import Settings
 from service.shutdown import on_termination
 from service.sweep import Sweep
@@ -44,7 +44,6 @@ class App:
 
     def __init__(self, settings: Settings, clock: Clock = system_clock, seat: Seat | None = None) -> None:
         assert settings.database_url is not None
-        self._seat = seat
         self.context = Context(settings, clock, seat)
         self._rate_limit = RateLimit(seat) if settings.rate_limit else None
         self._cors = Cors(settings.cors_origins)
@@ -65,8 +64,6 @@ class App:
         await self.context.start()
         on_termination(self.context.feed.close)
         self._sweep.start()
-        if self._seat:
-            tell_started(self._seat)
 
     async def _stop(self) -> None:
         await self._sweep.stop()

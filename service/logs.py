@@ -20,7 +20,7 @@ OURS = ("domain.", "projections.", "service.")
 """Modules whose exceptions hold no value in their message."""
 
 
-QUOTING = ("asyncio", "_granian")
+QUOTING = ("asyncio", "uvicorn.error")
 """Loggers that write an exception out in the lines after the first, although they or we hand it in besides."""
 
 

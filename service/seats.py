@@ -40,17 +40,3 @@ def take_seat(directory: Path, workers: int) -> Seat:
         except BlockingIOError:
             os.close(fd)
     raise RuntimeError(f"all {seats} seats in {directory} are taken")
-
-
-def tell_started(seat: Seat) -> None:
-    """Let the one who started this process know that its application has started."""
-    (seat.directory / f"started-{os.getpid()}").touch()
-
-
-def has_started(directory: Path, pid: int | None) -> bool:
-    """Whether the process told so; it is forgotten when it was heard once."""
-    try:
-        (directory / f"started-{pid}").unlink()
-    except FileNotFoundError:
-        return False
-    return True

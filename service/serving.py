@@ -4,26 +4,25 @@ import errno
 import gc
 import logging
 import os
+import resource
 import socket
 import time
 from collections import deque
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.mp import MPServer
+import uvicorn
 from typing_extensions import override
+from uvicorn.supervisors import Multiprocess
 
 from service.app import App, create_app
 from service.auth import public_keys, read_key_file
 from service.following import followed
 from service.logs import configure_logs
 from service.orphans import end_with_parent
-from service.seats import has_started, shared_directory, take_seat
+from service.protocol import CONNECTIONS, HEAD_PATIENCE, PatientProtocol
+from service.seats import shared_directory, take_seat
 from service.settings import SettingError, Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -31,14 +30,17 @@ log = logging.getLogger(__name__)
 GRACE = 10
 """Seconds that a process may take to finish what is in flight."""
 
-CONNECTIONS = 4096
-"""Connections that a process serves at once, and as many that may wait for it to take them."""
+STOP = 5.0
+"""Seconds that a process may take to close its connections to the store after that."""
 
-HEADER_PATIENCE = 20_000
-"""Milliseconds from one answer, or from the beginning, until a connection's next request has all its headers."""
+FILES = 2 * CONNECTIONS
+"""Files that a process may have open."""
+
+BACKLOG = 4096
+"""Connections that may wait for a process to take them."""
 
 START = 60
-"""Seconds that a process has from its start until it serves."""
+"""Seconds that a process has from its start until it serves, or until one that answers nothing is replaced."""
 
 DEATHS = 30
 """Server processes that may die within `DEATHS_WITHIN` before it is taken for a fault that a restart cannot mend."""
@@ -50,29 +52,34 @@ DEATHS_WITHIN = 60.0
 def run_server(settings: Settings) -> None:
     """Serve until a signal ends it. The processes read their settings from the environment."""
     with shared_directory() as shared, followed(settings):
-        server = PatientServer(
-            shared,
-            settings.auth_public_key,
-            "service.serving:app_of_process",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGI,
-            workers=settings.workers,
-            loop=Loops.uvloop,
-            http=HTTPModes.http1,
-            # Also the time that a connection may be idle: without it, those who say nothing would take up all places.
-            http1_settings=HTTP1Settings(header_read_timeout=HEADER_PATIENCE),
-            backlog=CONNECTIONS,
-            backpressure=CONNECTIONS,
-            websockets=False,
-            log_level=LogLevels.warning,
-            log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
-            respawn_failed_workers=True,
-            respawn_interval=0.5,
-            workers_kill_timeout=GRACE,
-        )
-        server.keep_keys()
-        server.serve(target_loader=partial(app_of_process, shared), wrap_loader=False)
+        keep_keys(settings.auth_public_key, shared)
+        config = uvicorn_config(partial(app_of_process, shared), settings)
+        with config.bind_socket() as listener:
+            Processes(settings.auth_public_key, shared, config, [listener]).run()
+
+
+def uvicorn_config(factory: Any, settings: Settings) -> uvicorn.Config:
+    """How the HTTP server is set up for the application that `factory` makes."""
+    return uvicorn.Config(
+        factory,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_keep_alive=HEAD_PATIENCE,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=START,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+    )
 
 
 def require_free_address(settings: Settings) -> None:
@@ -95,6 +102,7 @@ def app_of_process(shared: Path) -> App:
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     end_with_parent()
+    allow_files()
     app = create_app(settings, seat=take_seat(shared, settings.workers))
     # What was built so far lives as long as the process: no collection need ever look at it again.
     gc.collect()
@@ -103,73 +111,64 @@ def app_of_process(shared: Path) -> App:
     return app
 
 
-class PatientServer(MPServer):
-    """The HTTP server; a process that dies is replaced, also one that dies soon after it was.
+def allow_files() -> None:
+    """Let this process have as many open files as its connections may need, where it is allowed to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
-    Granian's own rule ends the service when a process dies within seconds of its start, so that two kills in a row
-    would take all of it down.
 
-    Its processes read the public keys from a copy that was checked, made at the start and by each SIGHUP: none ever
-    meets a file that is being written, and a wrong one leaves all as it was.
+def keep_keys(key_file: Path | None, shared: Path) -> None:
+    """Copy the file of public keys, if there is one, to where the processes read it. Raises `SettingError`.
+
+    They read a copy that was checked: none ever meets a file that is being written.
     """
+    if key_file:
+        data = read_key_file(key_file)
+        public_keys(data)
+        kept, draft = shared / "keys", shared / "keys.new"
+        draft.write_bytes(data)
+        draft.replace(kept)
+        os.environ["PALIMPSEST_AUTH_PUBLIC_KEY"] = str(kept)
 
-    def __init__(self, shared: Path, key_file: Path | None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._shared = shared
+
+class Processes(Multiprocess):
+    """The server processes. One that dies is replaced; upon SIGHUP all are, each only once the next one serves."""
+
+    def __init__(self, key_file: Path | None, shared: Path, *args: Any) -> None:
+        super().__init__(*args)
         self._key_file = key_file
+        self._shared = shared
         self._deaths: deque[float] = deque(maxlen=DEATHS)
 
-    def keep_keys(self) -> None:
-        """Copy the file of public keys, if there is one, to where the processes read it. Raises `SettingError`."""
-        if self._key_file:
-            data = read_key_file(self._key_file)
-            public_keys(data)
-            kept, draft = self._shared / "keys", self._shared / "keys.new"
-            draft.write_bytes(data)
-            draft.replace(kept)
-            os.environ["PALIMPSEST_AUTH_PUBLIC_KEY"] = str(kept)
-
     @override
-    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
-        """Replace the processes one after the other, each only once the next one serves."""
-        self.reload_signal = False
-        self.main_loop_interrupt.clear()
+    def handle_hup(self) -> None:
         try:
-            self.keep_keys()
+            keep_keys(self._key_file, self._shared)
         except SettingError as error:
             log.error("SIGHUP changed nothing: %s", error)
             return
-        before: list[Any] = list(self.wrks)
-        for place, old in enumerate(before):
-            new: Any = self._spawn_worker(idx=place, target=spawn_target, callback_loader=target_loader)
-            new.interrupt_by_parent = True  # until it serves, its death is no reason to replace the old one
-            new.start()
-            if not self._serves(new.inner):
-                log.error("SIGHUP: a new process does not serve, so the old ones stay")
-                new.kill()
-                new.join()
-                return
-            new.interrupt_by_parent = False
-            self.wrks[place] = new
-            old.terminate()
-            old.join(GRACE)
-            if old.is_alive():
-                old.kill()
-                old.join()
-
-    def _serves(self, process: BaseProcess) -> bool:
-        deadline = time.monotonic() + START
-        while time.monotonic() < deadline and process.is_alive():
-            if has_started(self._shared, process.pid):
-                time.sleep(self.respawn_interval)  # from the application's start until the socket listens
-                return process.is_alive()
-            time.sleep(0.05)
-        return False
+        super().handle_hup()
 
     @override
-    def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:
-        super()._respawn_workers(workers, *args, **kwargs)
+    def keep_subprocess_alive(self) -> None:
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        died = [old for old, new in zip(before, self.processes, strict=True) if old is not new]
+        for process in died:
+            log.error("server process %s died with exit code %s and is replaced", process.pid, process.exitcode)
         now = time.monotonic()
-        self._deaths.extend([now] * len(workers))
-        if len(self._deaths) < DEATHS or now - self._deaths[0] > DEATHS_WITHIN:
-            self.respawned_wrks.clear()
+        self._deaths.extend([now] * len(died))
+        if died and len(self._deaths) == DEATHS and now - self._deaths[0] < DEATHS_WITHIN:
+            log.error("%s server processes died within %.0f s: giving up", DEATHS, DEATHS_WITHIN)
+            self.should_exit.set()
+
+    @override
+    def join_all(self) -> None:
+        deadline = time.monotonic() + GRACE + STOP
+        for process in self.processes:
+            process.process.join(max(0.0, deadline - time.monotonic()))
+            if process.process.is_alive():
+                process.kill()
+                process.process.join()

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from granian.constants import Interfaces, Loops
-from granian.server.mp import MPServer
+import uvicorn
 
 from service.app import App, create_app
 from service.context import system_clock
+from service.serving import uvicorn_config
 from service.settings import read_settings
 
 
@@ -23,11 +23,4 @@ def skewed_app() -> App:
 
 if __name__ == "__main__":
     settings = read_settings(os.environ)
-    MPServer(
-        "skewed",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        websockets=False,
-    ).serve(target_loader=skewed_app, wrap_loader=False)
+    uvicorn.Server(uvicorn_config(skewed_app, settings)).run()

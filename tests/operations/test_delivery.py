@@ -67,7 +67,7 @@ def locked(name: str) -> dict[str, str]:
 def test_the_image_has_what_is_tested_here_and_no_tools() -> None:
     image, here = locked("image.lock"), locked("requirements.lock")
     assert image.items() <= here.items()
-    assert "granian" in image
+    assert "uvicorn" in image
     assert not {"pytest", "hypothesis", "mypy", "ruff", "playwright", "schemathesis", "uv"} & set(image)
 
 

@@ -7,14 +7,13 @@ from threading import Thread
 from typing import Any
 
 import msgspec
-from granian.constants import Interfaces, Loops
-from granian.server.mp import MPServer
+import uvicorn
 
 import service.app
 import service.batch
 from service.app import App
 from service.logs import configure_logs
-from service.serving import app_of_process
+from service.serving import app_of_process, uvicorn_config
 from service.settings import read_settings
 
 decide = service.batch.decide
@@ -86,12 +85,4 @@ def clumsy_app() -> App:
 if __name__ == "__main__":
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
-    MPServer(
-        "clumsy",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        websockets=False,
-        log_dictconfig={"loggers": {"_granian": {"handlers": [], "propagate": True}}},
-    ).serve(target_loader=clumsy_app, wrap_loader=False)
+    uvicorn.Server(uvicorn_config(clumsy_app, settings)).run()

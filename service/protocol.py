@@ -1,0 +1,138 @@
+"""HTTP/1.1 as uvicorn speaks it, with an end to waiting for a request's head."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_PATIENCE = 20
+"""Seconds from a connection's beginning, or its request's, until the head is whole; also those it may be idle."""
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's head, roughly."""
+
+INTERVAL = 1.0
+"""Seconds between two looks at who is late."""
+
+LINGER = 0.5
+"""Seconds for which an idle connection is kept when the process ends: its client may just be sending."""
+
+CONNECTIONS = 4096
+"""Connections that a process serves at once; further ones are closed."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """A connection that is closed when the head of a request does not come, or does not end.
+
+    uvicorn's own timer ends with the first byte: those who send one now and then would take up connections for ever.
+    It closes idle connections at once when it ends, also those whose next request is on its way.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._late = lateness_of(self.loop)
+        self._head_size = 0
+        self._leaving = False
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
+        self._late.expect(self)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._late.forget(self)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._late.expects(self):
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD and not self.transport.is_closing():
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large.")
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(HTTPStatus.BAD_REQUEST, "This is no HTTP request that can be read.")
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        body = msgspec.json.encode(
+            {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+        )
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"x-content-type-options: nosniff\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._late.expect(self)
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._late.forget(self)
+        self._head_size = 0
+        super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
+
+    @override
+    def shutdown(self) -> None:
+        self._leaving = True
+        if self._idle():
+            self.loop.call_later(LINGER, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._idle() and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Lateness:
+    """The connections of a loop that owe the head of a request, and since when."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._since: dict[PatientProtocol, float] = {}
+        self._look()
+
+    def expect(self, connection: PatientProtocol) -> None:
+        """A head is owed, from now on unless it was already."""
+        self._since.setdefault(connection, self._loop.time())
+
+    def expects(self, connection: PatientProtocol) -> bool:
+        """Whether a head is owed."""
+        return connection in self._since
+
+    def forget(self, connection: PatientProtocol) -> None:
+        """No head is owed any more."""
+        self._since.pop(connection, None)
+
+    def _look(self) -> None:
+        deadline = self._loop.time() - HEAD_PATIENCE
+        for connection in [connection for connection, since in self._since.items() if since < deadline]:
+            connection.transport.close()
+        self._loop.call_later(INTERVAL, self._look)
+
+
+_of_loop: dict[asyncio.AbstractEventLoop, Lateness] = {}
+
+
+def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
+    """Who is late on a loop; there is one a process."""
+    if loop not in _of_loop:
+        _of_loop[loop] = Lateness(loop)
+    return _of_loop[loop]
