@@ -187,6 +187,7 @@ def test_a_paused_stream_stands_still_and_says_what_it_holds_back(
 ) -> None:
     page = open_page()
     expect(page.locator("#live-words")).to_have_text("Connected")
+    expect(page.locator("#events")).to_contain_text(client.new_draft()[:8])  # all that came before has come
     page.get_by_role("button", name="Pause").click()
     task_id = client.new_draft()
     expect(page.get_by_role("button", name="Resume (1 new)")).to_be_visible()

