@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_PATIENCE = 20
 """Seconds from a connection's beginning, or its request's, until the head is whole; also those it may be idle."""
@@ -19,6 +19,8 @@ INTERVAL = 1.0
 
 LINGER = 0.5
 """Seconds for which an idle connection is kept when the process ends: its client may just be sending."""
+
+_FRAMING = frozenset((b"transfer-encoding", b"connection"))
 
 CONNECTIONS = 4096
 """Connections that a process serves at once; further ones are closed."""
@@ -82,6 +84,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._late.forget(self)
         self._head_size = 0
         super().on_headers_complete()
+        self.cycle.__class__ = Cycle  # it has not begun, and uvicorn has no setting for it
         if self._leaving:
             self.cycle.keep_alive = False
 
@@ -99,6 +102,53 @@ class PatientProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if self._idle() and not self.transport.is_closing():
             self.transport.close()
+
+
+class Cycle(RequestResponseCycle):
+    """A request and its response, whose head is checked as a whole and sent together with the body.
+
+    uvicorn looks at each header with two regular expressions and writes twice: an eighth of an autosave's time.
+    """
+
+    _head = b""
+
+    @override
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if self._begin(message["status"], [*self.default_headers, *message["headers"]]):
+                return
+        elif self._head:
+            head, self._head = self._head, b""
+            if self.scope["method"] == "HEAD":
+                self.transport.write(head)
+            else:
+                self.expected_content_length += len(head)
+                message = {**message, "body": head + message.get("body", b"")}
+        await super().send(message)
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Keep the head of a response whose length is told; False where that is left to uvicorn."""
+        length = None
+        parts = [STATUS_LINE[status]]
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name in _FRAMING:
+                return False
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        head = b"".join(parts)
+        lines = len(headers) + (2 if self.keep_alive else 3)
+        # A line break within a value would be another header: uvicorn says what is wrong with it.
+        sound = head.count(b"\n") == head.count(b"\r") == lines and b"\0" not in head
+        if length is None or self.response_started or self.disconnected or not sound:
+            return False
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.chunked_encoding = False
+        self.expected_content_length = length
+        self._head = head
+        return True
 
 
 class Lateness:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 import uvicorn
@@ -18,7 +19,9 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        value = unquote_to_bytes(scope["query_string"])
+        headers = [(b"content-length", b"2"), (b"x-told", value)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"hi"})
 
 
@@ -94,6 +97,13 @@ def test_a_request_that_comes_while_the_server_ends_is_answered(served: tuple[uv
         answer = wire.recv(1000)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("value", [b"%0d%0ax-more:%201", b"%0a", b"%0d", b"%00"])
+def test_no_header_can_bring_another(served: tuple[uvicorn.Server, int], value: bytes) -> None:
+    with connected(served[1]) as wire:
+        wire.sendall(GET.replace(b"/", b"/?" + value, 1))
+        assert wire.recv(1000) == b""
 
 
 def test_connections_beyond_the_limit_are_closed(
