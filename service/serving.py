@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import socket
+import sys
 import time
 from collections import deque
 from functools import partial
@@ -55,7 +56,10 @@ def run_server(settings: Settings) -> None:
         keep_keys(settings.auth_public_key, shared)
         config = uvicorn_config(partial(app_of_process, shared), settings)
         with config.bind_socket() as listener:
-            Processes(settings.auth_public_key, shared, config, [listener]).run()
+            processes = Processes(settings.auth_public_key, shared, config, [listener])
+            processes.run()
+        if processes.gave_up:
+            sys.exit(1)
 
 
 def uvicorn_config(factory: Any, settings: Settings) -> uvicorn.Config:
@@ -141,6 +145,15 @@ class Processes(Multiprocess):
         self._key_file = key_file
         self._shared = shared
         self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self.gave_up = False
+
+    @override
+    def handle_ttin(self) -> None:
+        """Nothing: how many processes there are is a setting."""
+
+    @override
+    def handle_ttou(self) -> None:
+        """Nothing, as for SIGTTIN."""
 
     @override
     def handle_hup(self) -> None:
@@ -153,6 +166,8 @@ class Processes(Multiprocess):
 
     @override
     def keep_subprocess_alive(self) -> None:
+        if self.should_exit.is_set():
+            return
         before = list(self.processes)
         super().keep_subprocess_alive()
         died = [old for old, new in zip(before, self.processes, strict=True) if old is not new]
@@ -163,6 +178,7 @@ class Processes(Multiprocess):
         if died and len(self._deaths) == DEATHS and now - self._deaths[0] < DEATHS_WITHIN:
             log.error("%s server processes died within %.0f s: giving up", DEATHS, DEATHS_WITHIN)
             self.should_exit.set()
+        self.gave_up = self.should_exit.is_set()
 
     @override
     def join_all(self) -> None:
