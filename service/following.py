@@ -63,6 +63,6 @@ def _follow(settings: Settings) -> None:
     os.nice(NICENESS)
     assert settings.database_url is not None
     projector = Projector(settings.database_url)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: projector.end())
+    signal.signal(signal.SIGTERM, lambda *_: projector.end())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C it hears from the one that started it
     projector.run()
