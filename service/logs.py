@@ -20,7 +20,7 @@ OURS = ("domain.", "projections.", "service.")
 """Modules whose exceptions hold no value in their message."""
 
 
-QUOTING = ("asyncio", "uvicorn.error")
+QUOTING = ("asyncio", "uvicorn")
 """Loggers that write an exception out in the lines after the first, although they or we hand it in besides."""
 
 

@@ -177,3 +177,17 @@ def test_a_failure_that_leads_back_to_itself_ends() -> None:
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
     assert [part["exc_type"] for part in failure_of(first)] == ["ValueError", "ValueError"]
+
+
+@pytest.mark.parametrize("logger", ["asyncio", "uvicorn.error"])
+def test_of_a_message_that_writes_an_exception_out_the_first_line_is_logged(logger: str) -> None:
+    program = (
+        "import logging; from service.logs import configure_logs; configure_logs('info');"
+        f"logging.getLogger({logger!r}).error('it failed\\nTraceback\\nValueError: {CANARY}')"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+
+    assert "it failed" in shown.stderr
+    assert CANARY not in shown.stderr
