@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
 
 from projections.current_task import moment_of
-from service.pool import ReadingPool
+from service.pool import LONG_SILENCE, ReadingPool
 from service.store import StoredRow
 
 CHUNK = 256
@@ -129,7 +129,8 @@ class EventLog:
         """The events behind `after` up to `upto`, in chunks; no connection is held between two of them."""
         query = _ROWS if filters.task_id is None else _TASK_ROWS
         while after < upto:
-            async with self._pool.long_connection() as connection:
+            # Whether the store answers was asked for the page's extent, and not again for each of its chunks.
+            async with self._pool.connection(silence=LONG_SILENCE) as connection:
                 chunk = await _read(connection, query, {**_arguments(filters), "after": after, "upto": upto})
             if chunk:
                 yield chunk
