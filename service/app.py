@@ -83,7 +83,7 @@ class App:
         begun = perf_counter()
         context = self.context
         path = scope["path"]
-        call = Call(scope, receive, read_headers(scope["headers"]), context.clock(), context.patience)
+        call = Call(scope, receive, read_headers(scope["headers"]), context.clock())
         headers = [*SECURITY_HEADERS, (b"x-request-id", call.request_id.encode())]
         headers += self._cors.headers(call.headers)
         if path.startswith("/api/") and call.method != "OPTIONS":

@@ -17,7 +17,6 @@ from domain.task import MICROSECONDS, Task
 from projections.current_task import parse_rfc3339, view_of
 from service.auth import UUID_TEXT, User
 from service.orders import IdempotencyKey
-from service.patience import Patience
 from service.problems import Problem, body_of
 
 MAX_BODY = 256 * 1024
@@ -45,16 +44,15 @@ class Disconnected(Exception):
 class Call:
     """One request. `now` is when it arrived, in microseconds since 1970, UTC."""
 
-    __slots__ = ("headers", "method", "now", "path", "patience", "query_string", "receive", "request_id", "user")
+    __slots__ = ("headers", "method", "now", "path", "query_string", "receive", "request_id", "user")
 
-    def __init__(self, scope: Any, receive: Receive, headers: dict[bytes, bytes], now: int, patience: Patience) -> None:
+    def __init__(self, scope: Any, receive: Receive, headers: dict[bytes, bytes], now: int) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
         self.headers = headers
         self.receive = receive
         self.now = now
-        self.patience = patience
         self.request_id = _request_id(headers.get(b"x-request-id"))
         self.user: User | None = None
 
@@ -81,12 +79,6 @@ class Call:
 
     async def body(self) -> bytes:
         """The whole body. Raises the problem `body-too-large`, and `Disconnected` where the rest does not come."""
-        try:
-            return await self.patience.wait(self._whole_body())
-        except TimeoutError:
-            raise Disconnected from None
-
-    async def _whole_body(self) -> bytes:
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             await self._refuse_size(0)

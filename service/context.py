@@ -21,7 +21,6 @@ from service.feed import Feed
 from service.history import task_at_version
 from service.metrics import Metrics
 from service.orders import IdempotencyKey, Order, Outcome, Overloaded, Repeated, StoreUnavailable
-from service.patience import Patience
 from service.pool import ReadingPool
 from service.problems import Problem, problem_of
 from service.seats import Seat
@@ -30,9 +29,6 @@ from service.store import Store
 from service.writer import Writer
 
 log = logging.getLogger(__name__)
-
-BODY_PATIENCE = 10.0
-"""Seconds that a client may take to send a body, so that those who never finish do not gather."""
 
 Clock = Callable[[], int]
 """Microseconds since 1970, UTC."""
@@ -56,7 +52,6 @@ class Context:
         self.event_log = EventLog(self.pool)
         self.feed = Feed(settings.database_url, self.event_log)
         self.writer = Writer(settings.database_url)
-        self.patience = Patience(BODY_PATIENCE)
         self.metrics = Metrics(self.writer, self.feed, self.pool, seat)
 
     async def start(self) -> None:
@@ -64,12 +59,10 @@ class Context:
         await self.pool.open()
         await self.writer.start()
         self.metrics.start()
-        self.patience.start()
 
     async def stop(self) -> None:
         """Finish what was handed in and close the connections."""
         self.feed.close()
-        self.patience.stop()
         await self.writer.stop()
         await self.metrics.stop()
         await self.pool.close()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with an end to waiting for a request's head."""
+"""HTTP/1.1 as uvicorn speaks it, with an end to waiting for a request."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,14 +8,14 @@ import msgspec
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-HEAD_PATIENCE = 20
-"""Seconds from a connection's beginning, or its request's, until the head is whole; also those it may be idle."""
+PATIENCE = 10
+"""Seconds from a connection's beginning, or its request's, until the request is whole."""
+
+IDLE = 20
+"""Seconds that a connection is kept between two requests."""
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's head, roughly."""
-
-INTERVAL = 1.0
-"""Seconds between two looks at who is late."""
 
 LINGER = 0.5
 """Seconds for which an idle connection is kept when the process ends: its client may just be sending."""
@@ -27,7 +27,7 @@ CONNECTIONS = 4096
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """A connection that is closed when the head of a request does not come, or does not end.
+    """A connection that is closed when a request does not come, or does not end.
 
     uvicorn's own timer ends with the first byte: those who send one now and then would take up connections for ever.
     It closes idle connections at once when it ends, also those whose next request is on its way.
@@ -35,8 +35,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._late = lateness_of(self.loop)
+        self._owed_since: float | None = self.loop.time()
+        self._timer: asyncio.TimerHandle | None = None
         self._head_size = 0
+        self._in_head = True
         self._leaving = False
 
     @override
@@ -44,17 +46,18 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
             transport.abort()
-        self._late.expect(self)
+        self._look()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._late.forget(self)
+        if self._timer:
+            self._timer.cancel()
 
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._late.expects(self):
+        if self._in_head:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD and not self.transport.is_closing():
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large.")
@@ -77,16 +80,31 @@ class PatientProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._late.expect(self)
+        if self._owed_since is None:
+            self._owed_since = self.loop.time()
+        self._in_head = True
 
     @override
     def on_headers_complete(self) -> None:
-        self._late.forget(self)
+        self._in_head = False
         self._head_size = 0
         super().on_headers_complete()
         self.cycle.__class__ = Cycle  # it has not begun, and uvicorn has no setting for it
         if self._leaving:
             self.cycle.keep_alive = False
+
+    @override
+    def on_message_complete(self) -> None:
+        self._owed_since = None
+        super().on_message_complete()
+
+    def _look(self) -> None:
+        """End the waiting for a request that is late, or look again when it could be: one timer for many requests."""
+        waited = 0.0 if self._owed_since is None else self.loop.time() - self._owed_since
+        if waited < PATIENCE:
+            self._timer = self.loop.call_later(PATIENCE - waited, self._look)
+        elif not (isinstance(self.cycle, Cycle) and not self._in_head and self.cycle.give_up()):
+            self.transport.close()
 
     @override
     def shutdown(self) -> None:
@@ -111,6 +129,21 @@ class Cycle(RequestResponseCycle):
     """
 
     _head = b""
+    _given_up = False
+
+    def give_up(self) -> bool:
+        """Let the application know that the rest of the body does not come; False where it has answered already."""
+        if self.response_started:
+            return False
+        self._given_up = True
+        self.keep_alive = False
+        self.message_event.set()
+        return True
+
+    @override
+    async def receive(self) -> Any:
+        message = await super().receive()
+        return {"type": "http.disconnect"} if self._given_up else message
 
     @override
     async def send(self, message: Any) -> None:
@@ -149,40 +182,3 @@ class Cycle(RequestResponseCycle):
         self.expected_content_length = length
         self._head = head
         return True
-
-
-class Lateness:
-    """The connections of a loop that owe the head of a request, and since when."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._since: dict[PatientProtocol, float] = {}
-        self._look()
-
-    def expect(self, connection: PatientProtocol) -> None:
-        """A head is owed, from now on unless it was already."""
-        self._since.setdefault(connection, self._loop.time())
-
-    def expects(self, connection: PatientProtocol) -> bool:
-        """Whether a head is owed."""
-        return connection in self._since
-
-    def forget(self, connection: PatientProtocol) -> None:
-        """No head is owed any more."""
-        self._since.pop(connection, None)
-
-    def _look(self) -> None:
-        deadline = self._loop.time() - HEAD_PATIENCE
-        for connection in [connection for connection, since in self._since.items() if since < deadline]:
-            connection.transport.close()
-        self._loop.call_later(INTERVAL, self._look)
-
-
-_of_loop: dict[asyncio.AbstractEventLoop, Lateness] = {}
-
-
-def lateness_of(loop: asyncio.AbstractEventLoop) -> Lateness:
-    """Who is late on a loop; there is one a process."""
-    if loop not in _of_loop:
-        _of_loop[loop] = Lateness(loop)
-    return _of_loop[loop]

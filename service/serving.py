@@ -22,7 +22,7 @@ from service.auth import public_keys, read_key_file
 from service.following import followed
 from service.logs import configure_logs
 from service.orphans import end_with_parent
-from service.protocol import CONNECTIONS, HEAD_PATIENCE, PatientProtocol
+from service.protocol import CONNECTIONS, IDLE, PatientProtocol
 from service.seats import shared_directory, take_seat
 from service.settings import SettingError, Settings, read_settings
 
@@ -75,7 +75,7 @@ def uvicorn_config(factory: Any, settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
-        timeout_keep_alive=HEAD_PATIENCE,
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=START,
         proxy_headers=False,

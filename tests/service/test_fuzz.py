@@ -19,7 +19,6 @@ from domain.errors import Invalid
 from service import schemas
 from service.auth import Key, Verifier
 from service.call import Call
-from service.patience import Patience
 from service.problems import Problem
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -191,7 +190,7 @@ async def _nothing() -> None:
     query=st.binary(max_size=40) | st.sampled_from([b"version=1", b"at=2026-01-01T00:00:00%2B99:00", b"limit=%00"]),
 )
 def test_headers_and_queries_are_read_or_refused(headers: dict[bytes, bytes], query: bytes) -> None:
-    call = Call({"method": "GET", "path": "/", "query_string": query}, _nothing, headers, 0, Patience(1.0))
+    call = Call({"method": "GET", "path": "/", "query_string": query}, _nothing, headers, 0)
     UUID(call.request_id)
     call.media_type()
     call.matches_none(1)

@@ -28,8 +28,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[uvicorn.Server, int]]:
     """A server that is patient for half a second."""
-    monkeypatch.setattr(protocol, "HEAD_PATIENCE", 0.5)
-    monkeypatch.setattr(protocol, "INTERVAL", 0.05)
+    monkeypatch.setattr(protocol, "PATIENCE", 0.5)
     port = free_port()
     config = uvicorn.Config(
         hello, port=port, http=PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=5
@@ -65,8 +64,10 @@ def seconds_until_closed(wire: socket.socket, sent_meanwhile: bytes = b"") -> fl
     return time.monotonic() - begun
 
 
-@pytest.mark.parametrize("beginning", [b"", b"GET / HTTP/1.1\r\n", GET + b"GET / HT"])
-def test_who_owes_the_head_of_a_request_is_closed(served: tuple[uvicorn.Server, int], beginning: bytes) -> None:
+@pytest.mark.parametrize(
+    "beginning", [b"", b"GET / HTTP/1.1\r\n", GET + b"GET / HT", GET[:-2] + b"content-length: 9\r\n\r\nshort"]
+)
+def test_who_owes_a_request_or_its_end_is_closed(served: tuple[uvicorn.Server, int], beginning: bytes) -> None:
     with connected(served[1]) as wire:
         wire.sendall(beginning)
         assert 0.3 < seconds_until_closed(wire) < 3
