@@ -70,13 +70,6 @@ class App:
         await self.context.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._answer(scope, receive, send)
-        except Exception as error:
-            log.error("request failed", exc_info=error)
-            raise
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._litestar(scope, receive, send)  # type: ignore[arg-type]
             return

@@ -26,6 +26,18 @@ CONNECTIONS = 4096
 """Connections that a process serves at once; further ones are closed."""
 
 
+def _refusal(status: HTTPStatus, detail: str) -> bytes:
+    """A whole response, after which the connection is closed: a problem of no type of ours."""
+    body = msgspec.json.encode(
+        {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    )
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+        f"x-content-type-options: nosniff\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 class PatientProtocol(HttpToolsProtocol):
     """A connection that is closed when a request does not come, or does not end.
 
@@ -67,14 +79,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "This is no HTTP request that can be read.")
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        body = msgspec.json.encode(
-            {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-        )
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-            f"x-content-type-options: nosniff\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(_refusal(status, detail))
         self.transport.close()
 
     @override
@@ -139,6 +144,12 @@ class Cycle(RequestResponseCycle):
         self.keep_alive = False
         self.message_event.set()
         return True
+
+    @override
+    async def send_500_response(self) -> None:
+        detail = "The service failed; nothing was acknowledged."
+        self.transport.write(_refusal(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+        self.transport.close()
 
     @override
     async def receive(self) -> Any:

@@ -164,7 +164,7 @@ class Writer:
             await asyncio.sleep(RECONNECT_PAUSE)
             return [waiting for waiting in batch.orders if not waiting.future.done()]
         writing = []
-        again = batch.later
+        again = list(batch.later)
         for group in batch.groups.values():
             if group.writes:
                 writing.append(group)

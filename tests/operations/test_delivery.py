@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,29 +109,21 @@ def test_the_command_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> N
     """Installed beside nothing else of ours, with the libraries of this environment."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, f"--target={tmp_path}", str(wheel)], check=True, capture_output=True, timeout=120)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    shown = subprocess.run(
-        [sys.executable, str(tmp_path / "bin" / "palimpsest"), "--version"],
-        env=environment,
+    run = partial(
+        subprocess.run,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    shown = run([sys.executable, str(tmp_path / "bin" / "palimpsest"), "--version"])
     assert shown.stdout == f"palimpsest, version {version}\n"
     assert COMPOSE["services"]["palimpsest"]["image"] == f"palimpsest:{version}"
     where = "import service, service.serving; print(service.__file__)"
-    found = subprocess.run(
-        [sys.executable, "-c", where],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
+    found = run([sys.executable, "-c", where])
     assert Path(found.stdout.strip()).is_relative_to(tmp_path)
 
 

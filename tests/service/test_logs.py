@@ -63,6 +63,7 @@ def test_no_defect_brings_what_was_typed_into_the_log_or_the_answer(clumsy: Clum
         wait_until(lambda: len(failures(clumsy.log)) >= len(DEFECTS), "every defect is in the log")
         response = client.get("/api/v1/tasks", headers={"X-Fail": CANARY})
         assert response.status_code == 500
+        assert response.headers["content-type"] == "application/problem+json"
         assert CANARY not in response.text
         wait_until(lambda: len(failures(clumsy.log)) > len(DEFECTS), "that of the outermost layer, too")
     log = clumsy.log.read_text()
