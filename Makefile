@@ -23,17 +23,17 @@ test: install ## Run the tests
 	$(BIN)/python -m pytest
 
 model: install ## Look for longer for differences between the service and its model (about 6 minutes)
-	$(BIN)/python -m pytest tests/service/test_model.py --hypothesis-profile=long
+	$(BIN)/python -m pytest tests/e2e/test_model.py --hypothesis-profile=long
 
 traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
-	$(BIN)/python -m tests.type_traces
+	$(BIN)/python -m tests.support.type_traces
 
 tail: install ## Look for longer for events that a reader misses while writers are slow and connections die (about 5 minutes)
-	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/service/test_no_gap.py
+	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/fault/test_no_gap.py
 
 fuzz: install ## Try thousands of requests, bodies, tokens and edits on each entry point (about 12 minutes)
 	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s --hypothesis-profile=long \
-		tests/fuzz tests/service/test_fuzz.py tests/domain/test_text.py
+		tests/fuzz tests/fuzz/test_parsers.py tests/domain/test_text.py
 
 fault: install ## Kill everything again and again while people type (about 3 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault

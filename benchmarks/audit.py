@@ -15,12 +15,12 @@ import click
 
 from benchmarks.servers import temporary_directory
 from benchmarks.synthetic_log import SyntheticLog, write_log
-from service.checkpoint import damages, take_checkpoint
-from service.embedded import embedded_server
-from service.log_reading import last_position, open_reading_connection, tasks_of_log_and_view
-from service.migrate import migrate
-from service.rebuild_current_task import rebuild_current_task
-from service.verification import verdicts
+from service.postgres.server import embedded_server
+from service.proof.checkpoint import damages, take_checkpoint
+from service.proof.verify import verdicts
+from service.store.migrate import migrate
+from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
+from service.views.rebuild_current_task import rebuild_current_task
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from benchmarks.load import Target, measure
 from benchmarks.run import USER
 from benchmarks.servers import database, temporary_directory
 from benchmarks.typist import Work, draft_ids
-from service.embedded import embedded_server
+from service.postgres.server import embedded_server
 
 MEGABYTE = 1_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")

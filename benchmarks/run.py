@@ -23,7 +23,7 @@ from benchmarks import crud, machine, palimpsest, plot, report, scenarios, stock
 from benchmarks.load import HOW_TO_GET_WRK, Target, measure
 from benchmarks.servers import database, peer, temporary_directory
 from benchmarks.typist import DRAFTS, Work, draft_ids, read_trace
-from service.embedded import embedded_server
+from service.postgres.server import embedded_server
 
 USER = UUID("5f0e7a52-8a4f-4c52-9d0b-6e2a1c3b4d5e")
 CONTENDERS = ["echo", "crud", "stock", "palimpsest", "palimpsest-keyed"]

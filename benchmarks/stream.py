@@ -27,12 +27,13 @@ import jwt
 import psutil
 
 from benchmarks.synthetic_log import SyntheticLog, write_log
-from service.embedded import embedded_server
-from service.export import export
-from service.migrate import migrate
-from service.projector import Projector, connect
-from service.rebuild import rebuild
-from service.views import VIEWS
+from service.postgres.server import embedded_server
+from service.store.connections import connect
+from service.store.migrate import migrate
+from service.stream.export import export
+from service.views.followed import VIEWS
+from service.views.projector import Projector
+from service.views.rebuild import rebuild
 
 SECRET = "a secret of at least thirty-two bytes"
 PORT = 18_423

@@ -26,7 +26,7 @@ from domain.events import (
 )
 from domain.task import Task, evolve
 from domain.text import Edit
-from service.store import EventMapper
+from service.store.codec import EventMapper
 
 FIRST_MOMENT = 1_767_225_600_000_000
 """The beginning of 2026 in microseconds since 1970."""

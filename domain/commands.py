@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import json
+from domain import json_values as json
 from domain.errors import AlreadyExists, Invalid, NotADraft, NotPublishable, NotRestorable, VersionMismatch, Violation
 from domain.events import (
     Actor,

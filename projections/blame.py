@@ -7,7 +7,7 @@ import msgspec
 
 from domain.events import Actor, DraftFieldChanged, Recorded
 from domain.text import apply_edit
-from projections.current_task import rfc3339
+from projections.times import rfc3339
 
 
 class BlamedSegment(msgspec.Struct, frozen=True):

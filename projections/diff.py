@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from domain import json
+from domain import json_values as json
 from domain.events import Json
 from domain.task import FIELDS, TEXT_FIELDS, Task
 from domain.text import find_edit

@@ -22,7 +22,8 @@ from domain.events import (
 )
 from domain.task import Task, evolve
 from domain.text import Edit
-from projections.current_task import Head, rfc3339
+from projections.current_task import Head
+from projections.times import rfc3339
 
 
 class Envelope(msgspec.Struct, frozen=True):

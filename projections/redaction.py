@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import json
+from domain import json_values as json
 from projections.history import Envelope
 
 OPEN_FIELDS = frozenset({"category", "task_type", "budget_usd", "experimentation", "brand_kit_id"})

@@ -23,7 +23,7 @@ from domain.events import (
     Recorded,
     TranscriptChanged,
 )
-from projections.current_task import moment_of
+from projections.times import moment_of
 
 EDITING = frozenset({"autosave", "transcript", "attachment"})
 """The causes that are a person's editing; not what a creation, a copy, a revert or publishing recorded."""

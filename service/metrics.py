@@ -15,11 +15,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from service.feed import Feed
-from service.lag import Lag, read_lags
-from service.pool import ReadingPool
-from service.seats import Seat
-from service.writer import Writer
+from service.processes.worker import Seat
+from service.store.connections import ReadingPool
+from service.stream.feed import Feed
+from service.views.lag import Lag, read_lags
+from service.writing.writer import Writer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

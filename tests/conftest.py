@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from service.embedded import embedded_server
-from service.migrate import migrate
-from tests.harness import Client, Server, with_database
+from service.postgres.server import embedded_server
+from service.store.migrate import migrate
+from tests.support.harness import Client, Server, with_database
 
 TEMPLATE = "palimpsest_template"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import main
+from service.cli.main import main
 from service.settings import VARIABLES, SettingError, Settings, Variable, read_settings
 
 ROOT = Path(__file__).parent.parent

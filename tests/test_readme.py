@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.harness import Server
+from tests.support.harness import Server
 
 ROOT = Path(__file__).parent.parent
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain import json
+from domain import json_values as json
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.faults import Faults
-from tests.harness import Server
+from tests.support.faults import Faults
+from tests.support.harness import Server
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fault.evidence import check, check_retries
-from tests.fault.recorder import Recorder
-from tests.fault.wire import AFTER, BEFORE, DURING, breaking_wire
-from tests.harness import Server
+from tests.support.evidence import check, check_retries
+from tests.support.harness import Server
+from tests.support.recorder import Recorder
+from tests.support.wire import AFTER, BEFORE, DURING, breaking_wire
 
 
 def test_a_lost_answer_is_looked_up_and_nobody_notices(database: str, start_server: Callable[..., Server]) -> None:

@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.fault import skewed_service
-from tests.fault.evidence import check
-from tests.fault.recorder import Recorder
-from tests.harness import Server, wait_until
+from tests.support import skewed_service
+from tests.support.evidence import check
+from tests.support.harness import Server, wait_until
+from tests.support.recorder import Recorder
 
 
 class SkewedServer(Server):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.evidence import PROMPT, check, check_retries
-from tests.fault.faults import READY_AFTER, Faults
-from tests.fault.recorder import Recorder
-from tests.harness import wait_until
+from tests.support.evidence import PROMPT, check, check_retries
+from tests.support.faults import READY_AFTER, Faults
+from tests.support.harness import wait_until
+from tests.support.recorder import Recorder
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from statistics import median
 
 import pytest
 
-from tests.fault.evidence import check, check_retries
-from tests.fault.faults import READY_AFTER, Faults
-from tests.fault.recorder import Recorder
+from tests.support.evidence import check, check_retries
+from tests.support.faults import READY_AFTER, Faults
+from tests.support.recorder import Recorder
 
 TYPING = 0.5
 """Seconds of undisturbed typing between two faults."""

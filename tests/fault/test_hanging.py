@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.embedded import embedded_server
-from service.migrate import migrate
-from tests.harness import Server
+from service.postgres.server import embedded_server
+from service.store.migrate import migrate
+from tests.support.harness import Server
 
 PROMPT = 2.5
 """Seconds: two, and what a busy machine adds."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fault.evidence import check
-from tests.fault.faults import Faults
-from tests.fault.recorder import Recorder
-from tests.harness import wait_until
+from tests.support.evidence import check
+from tests.support.faults import Faults
+from tests.support.harness import wait_until
+from tests.support.recorder import Recorder
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
-from tests.harness import Server
-from tests.load.crowd import Figures, crowd
+from tests.support.crowd import Figures, crowd
+from tests.support.harness import Server
 
 QUICK = 2.0
 """Seconds in which everybody is answered, whatever the crowd."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from tests.harness import Server
-from tests.load.crowd import Figures, crowd
+from tests.support.crowd import Figures, crowd
+from tests.support.harness import Server
 
 MEGABYTE = 1 << 20
 

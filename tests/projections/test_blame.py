@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain.events import DraftFieldChanged, Recorded
 from domain.text import Edit, apply_edit
 from projections.blame import blame
-from tests.strategies import EDITS
+from tests.support.strategies import EDITS
 
 TASK = UUID(int=7)
 OWNER = UUID(int=8)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projections.diff import Segment, longest_increasing, text_diff
-from tests.strategies import TEXTS
+from tests.support.strategies import TEXTS
 
 
 def before(segments: list[Segment]) -> str:

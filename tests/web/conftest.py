@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.harness import Server
-from tests.web.people import CHROMIUM_ARGUMENTS, Person
-from tests.web.proxy import Proxy, Treatment
+from tests.support.harness import Server
+from tests.support.people import CHROMIUM_ARGUMENTS, Person
+from tests.support.proxy import Proxy, Treatment
 
 CALM: dict[str, object] = {"reduced_motion": "reduce"}
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -80,7 +80,7 @@ def new_proxy(server: Server) -> Iterator[Callable[[Treatment], Proxy]]:
 @pytest.fixture(scope="session")
 def traces(pytestconfig: pytest.Config) -> Path:
     """The folder of recorded keystrokes, which a clone of the project does not have."""
-    from tests.web.typing import traces_folder
+    from tests.support.typed_sessions import traces_folder
 
     folder = traces_folder()
     if not folder.is_dir():

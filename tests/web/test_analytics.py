@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.harness import Client, Server
-from tests.web.people import eventually
+from tests.support.harness import Client, Server
+from tests.support.people import eventually
 from tests.web.test_page import DESK, PHONE, examine
 
 COMPLETE = {"category": "Design", "task_type": "Poster", "budget_usd": 50, "description": "A poster about the sea."}

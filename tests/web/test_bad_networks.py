@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.people import IMPATIENT, Person, edit, eventually, says, told, watch_words
-from tests.web.proxy import Chaos, Proxy, Slow, Treatment, faithful, refusing, unreachable
-from tests.web.typing import Edit, invented, replayed, texts
+from tests.support.people import IMPATIENT, Person, edit, eventually, says, told, watch_words
+from tests.support.proxy import Chaos, Proxy, Slow, Treatment, faithful, refusing, unreachable
+from tests.support.typed_sessions import Edit, invented, replayed, texts
 
 OFFLINE = "Offline, kept on this device"
 

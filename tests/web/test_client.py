@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.web.people import Person, says
+from tests.support.people import Person, says
 
 OPEN = """
 async ([id, account, options]) => {

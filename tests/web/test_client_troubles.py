@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from tests.web.people import IMPATIENT, Person, eventually
+from tests.support.people import IMPATIENT, Person, eventually
+from tests.support.typed_sessions import replayed
 from tests.web.test_client import open_client
-from tests.web.typing import replayed
 
 PROBLEM = '{"type": "/problems/store-unavailable", "title": "Unavailable", "status": 503, "detail": "later"}'
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import Playwright, expect
 
-from tests.harness import Server
-from tests.web.people import CHROMIUM_ARGUMENTS, Person, eventually, says
+from tests.support.harness import Server
+from tests.support.people import CHROMIUM_ARGUMENTS, Person, eventually, says
 
 
 def test_a_browser_killed_while_typing_offline_delivers_when_it_is_started_again(

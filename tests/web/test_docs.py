@@ -6,9 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from service.openapi.document import OPERATIONS
-from service.problems import PROBLEMS
-from tests.harness import Client, Server
+from service.api.openapi.document import OPERATIONS
+from service.http.problems import PROBLEMS
+from tests.support.harness import Client, Server
 
 
 @pytest.fixture

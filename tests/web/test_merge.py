@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.harness import Server
-from tests.web.typing import WORDS, Edit
+from tests.support.harness import Server
+from tests.support.typed_sessions import WORDS, Edit
 
 RUN = """
 async ([name, cases]) => {

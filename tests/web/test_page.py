@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.people import Person, eventually, says
+from tests.support.people import Person, eventually, says
 
 AXE = files("axe_playwright_python") / "axe.min.js"
 DESK = {"width": 1280, "height": 900}

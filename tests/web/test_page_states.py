@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.web.people import IMPATIENT, Person, says
-from tests.web.proxy import Proxy, Treatment, refusing
+from tests.support.people import IMPATIENT, Person, says
+from tests.support.proxy import Proxy, Treatment, refusing
 from tests.web.test_page import PHONE
 
 READY = {

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.web.people import Person, eventually, says
-from tests.web.proxy import Proxy, Slow, Treatment
-from tests.web.typing import replayed
+from tests.support.people import Person, eventually, says
+from tests.support.proxy import Proxy, Slow, Treatment
+from tests.support.typed_sessions import replayed
 
 TEXT = "The first line is mine.\n\nThe second line is yours.\n"
 

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.harness import Client, Server
-from tests.type_traces import RECORDINGS, type_into
-from tests.web.people import Person
+from tests.support.harness import Client, Server
+from tests.support.people import Person
+from tests.support.type_traces import RECORDINGS, type_into
+from tests.support.typed_sessions import Edit, invented, recorded, replayed
 from tests.web.test_page import DESK, PHONE, examine
-from tests.web.typing import Edit, invented, recorded, replayed
 
 WATCH = """
 () => {

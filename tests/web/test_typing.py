@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.harness import wait_until
-from tests.web.people import Person, edit, says, told, watch_words
-from tests.web.typing import Edit, invented, recorded, replayed, texts
+from tests.support.harness import wait_until
+from tests.support.people import Person, edit, says, told, watch_words
+from tests.support.typed_sessions import Edit, invented, recorded, replayed, texts
 
 RECORDINGS = ("clownschool_flat.json.gz", "json-crdt-blog-post.json.gz")
 KEYS_A_SECOND = 15

@@ -1,0 +1,1 @@
+"""The HTTP interface: routes, replies, and the OpenAPI document."""

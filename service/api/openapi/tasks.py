@@ -1,0 +1,80 @@
+"""The operations of `service.routes.tasks`."""
+
+from service.api.openapi.operation import (
+    ANY,
+    NDJSON,
+    NOT_MODIFIED,
+    READING,
+    TASK,
+    TASKS,
+    VERSIONED,
+    Answer,
+    Content,
+    Operation,
+    json_answer,
+    task_answer,
+)
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        TASKS,
+        "list_tasks",
+        "Tasks",
+        "List tasks, newest change first",
+        (json_answer("A page of tasks.", "TaskPage", "task page"),),
+        (*ANY, "forbidden"),
+        ("status", "category", "q", "limit", "cursor", "user_id"),
+        description="A walk never shows a task twice; one that changes meanwhile moves ahead of it.",
+    ),
+    Operation(
+        "GET",
+        TASK,
+        "read_task",
+        "Tasks",
+        "Read a task, as it is or as it was",
+        (
+            task_answer(200, "The task.", "draft"),
+            Answer(304, NOT_MODIFIED, VERSIONED),
+        ),
+        READING,
+        ("task_id", "version", "at", "If-None-Match"),
+    ),
+    Operation(
+        "GET",
+        f"{TASK}/transcript",
+        "read_transcript",
+        "Tasks",
+        "Read the voice transcript",
+        (json_answer("The transcript.", "Transcript", "transcript", "ETag", "Last-Modified"),),
+        READING,
+        ("task_id",),
+    ),
+    Operation(
+        "GET",
+        f"{TASK}/publish-check",
+        "publish_check",
+        "Tasks",
+        "Ask what publishing would say",
+        (json_answer("What is missing, if anything.", "PublishCheck", "publish check"),),
+        (*READING, "not-a-draft"),
+        ("task_id",),
+    ),
+    Operation(
+        "GET",
+        f"{TASK}/history",
+        "read_history",
+        "History",
+        "Read the events of a task",
+        (
+            Answer(
+                200,
+                "Events, oldest first; one a line for those who accept `application/x-ndjson`.",
+                ("Cache-Control",),
+                (Content("HistoryPage", ("history",)), Content("Text", ("history lines",), NDJSON)),
+            ),
+        ),
+        READING,
+        ("task_id", "after", "history_limit"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The command `palimpsest`, one file a command."""

@@ -1,0 +1,1 @@
+"""HTTP without the routes: the protocol, requests, tokens, bodies, limits, problems."""

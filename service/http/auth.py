@@ -1,0 +1,199 @@
+"""Bearer tokens (contract section 2): who asks, and what for. Verified tokens are remembered until they expire."""
+
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt import PyJWKSet
+
+from service.http.problems import Problem
+from service.settings import SettingError, Settings
+
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+"""The one way to write a uuid here: with its hyphens, in either case."""
+
+SCOPES = frozenset({"audit", "analytics"})
+REMEMBERED = 10_000
+"""Verified tokens that are kept, so that an autosave need not verify the same one again."""
+MAX_TOKEN = 8192
+"""Bytes of a token."""
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who a token speaks for."""
+
+    id: UUID
+    scopes: frozenset[str]
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key that signatures are checked with, the one algorithm it is for, and its id in a key set."""
+
+    algorithm: str
+    material: Any
+    key_id: str | None = None
+
+
+class Verifier:
+    """Checks tokens against keys; `aud` and `iss` only where they are given."""
+
+    def __init__(self, keys: Sequence[Key], audience: str | None = None, issuer: str | None = None) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._issuer = issuer
+        self._verified: dict[bytes, tuple[User, float]] = {}
+
+    def user(self, authorization: bytes | None) -> User:
+        """The user of an Authorization header's value. Raises the problem `unauthorized`."""
+        if authorization is None:
+            raise _unauthorized("A bearer token is needed.")
+        known = self._verified.get(authorization)
+        if known is not None:
+            if known[1] > time.time():
+                return known[0]
+            del self._verified[authorization]
+            raise _unauthorized("The token has expired.", invalid=True)
+        user, expires_at = self._verify(authorization)
+        if len(self._verified) >= REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[authorization] = user, expires_at
+        return user
+
+    def _verify(self, authorization: bytes) -> tuple[User, float]:
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+            raise _unauthorized("A bearer token is needed.")
+        claims = self._claims(token)
+        try:
+            if not UUID_TEXT.match(claims["sub"]):
+                raise ValueError
+            user_id = UUID(claims["sub"])
+            scopes = claims.get("scope", "")
+            return User(user_id, frozenset(scopes.split())), float(claims["exp"])
+        except (ValueError, AttributeError, TypeError):
+            raise _unauthorized("The token's sub is not a uuid, or its scope not a string.", invalid=True) from None
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            for key in self._candidates(header):
+                try:
+                    return jwt.decode(
+                        token,
+                        key.material,
+                        algorithms=[key.algorithm],
+                        audience=self._audience,
+                        issuer=self._issuer,
+                        options={
+                            "require": ["exp", "sub"],
+                            "verify_aud": self._audience is not None,
+                            "verify_iat": False,
+                        },
+                    )
+                except jwt.InvalidSignatureError:
+                    continue
+        except jwt.ExpiredSignatureError:
+            raise _unauthorized("The token has expired.", invalid=True) from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
+            raise _unauthorized("The token is not valid.", invalid=True) from None
+        raise _unauthorized("The token is not signed by a key that is known here.", invalid=True)
+
+    def _candidates(self, header: Mapping[str, Any]) -> list[Key]:
+        """The keys that may have signed: all of the algorithm, or those whose id the token names or that have none."""
+        named = header.get("kid")
+        return [
+            key
+            for key in self._keys
+            if key.algorithm == header.get("alg") and (named is None or key.key_id in (None, named))
+        ]
+
+
+def verifier_of(settings: Settings) -> Verifier:
+    """The verifier that the settings ask for. Raises `SettingError` for a key file that cannot be used."""
+    if settings.auth_public_key:
+        keys = public_keys(read_key_file(settings.auth_public_key))
+    else:
+        keys = [Key("HS256", secret_of(settings))]
+    return Verifier(keys, settings.auth_audience, settings.auth_issuer)
+
+
+def secret_of(settings: Settings) -> str:
+    """The HS256 key: the setting, or the one in the data directory, made there (mode 0600) when first asked for."""
+    if settings.auth_secret:
+        return settings.auth_secret
+    path = settings.data_dir / "secret"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Whole or not there at all, also for a second process that starts at the same moment.
+            descriptor, draft = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            Path(draft).unlink()
+        return path.read_text()
+    except OSError as error:
+        raise SettingError(f"PALIMPSEST_DATA_DIR cannot hold the secret: {error.strerror}") from None
+
+
+def read_key_file(path: Path) -> bytes:
+    """What the file of public keys holds. Raises `SettingError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"PALIMPSEST_AUTH_PUBLIC_KEY cannot be read: {error.strerror}") from None
+
+
+def public_keys(data: bytes) -> list[Key]:
+    """The keys of a PEM or JWKS file; EdDSA (Ed25519), ES256 and RS256 alone. Raises `SettingError`."""
+    try:
+        if data.lstrip().startswith(b"{"):
+            keys = [_key(jwk.key, jwk.key_id) for jwk in PyJWKSet.from_json(data.decode()).keys]
+        else:
+            keys = [_key(load_pem_public_key(data), None)]
+    except (ValueError, TypeError, jwt.PyJWTError):
+        raise SettingError(
+            "PALIMPSEST_AUTH_PUBLIC_KEY must be a PEM or JWKS file of EdDSA, ES256 or RS256 keys"
+        ) from None
+    return keys
+
+
+def _key(material: object, key_id: str | None) -> Key:
+    if isinstance(material, ed25519.Ed25519PublicKey):
+        return Key("EdDSA", material, key_id)
+    if isinstance(material, ec.EllipticCurvePublicKey) and isinstance(material.curve, ec.SECP256R1):
+        return Key("ES256", material, key_id)
+    if isinstance(material, rsa.RSAPublicKey):
+        return Key("RS256", material, key_id)
+    raise ValueError("neither EdDSA, ES256 nor RS256")
+
+
+def mint(settings: Settings, user_id: UUID, scope: str, ttl_seconds: int) -> str:
+    """A token for a user, signed with the HS256 key, valid for `ttl_seconds`."""
+    now = int(time.time())
+    claims: dict[str, Any] = {"sub": str(user_id), "iat": now, "exp": now + ttl_seconds}
+    if scope:
+        claims["scope"] = scope
+    if settings.auth_audience:
+        claims["aud"] = settings.auth_audience
+    if settings.auth_issuer:
+        claims["iss"] = settings.auth_issuer
+    return jwt.encode(claims, secret_of(settings), algorithm="HS256")
+
+
+def _unauthorized(detail: str, *, invalid: bool = False) -> Problem:
+    challenge = 'Bearer error="invalid_token"' if invalid else "Bearer"
+    return Problem("unauthorized", detail, headers={"www-authenticate": challenge})

@@ -1,0 +1,248 @@
+"""One HTTP request as the routes see it: who asks, with which headers and body; and the replies to it."""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from hashlib import sha256
+from random import getrandbits
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+
+from domain.commands import Circumstances
+from projections.times import parse_rfc3339
+from service.http.auth import UUID_TEXT, User
+from service.http.headers import Header
+from service.http.problems import Problem
+from service.writing.requests import IdempotencyKey
+
+MAX_BODY = 256 * 1024
+"""Bytes of a request's body."""
+
+MAX_DRAINED = 2 * 1024 * 1024
+"""Bytes that are read of a body that is refused for its size."""
+
+MAX_VERSION = 2**63 - 1
+"""Above it no version and no position exists, nor does a bigint."""
+
+Receive = Callable[[], Awaitable[Any]]
+
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"\Z')
+_KEY = re.compile(rb"[\x21-\x7e]{1,64}\Z")
+_WHOLE = re.compile(r"-?[0-9]{1,100}\Z")
+
+
+class Disconnected(Exception):
+    """The client left, or fell silent, before its request was whole."""
+
+
+class Call:
+    """One request. `now` is when it arrived, in microseconds since 1970, UTC."""
+
+    __slots__ = ("headers", "method", "now", "path", "query_string", "receive", "request_id", "user")
+
+    def __init__(self, scope: Any, receive: Receive, headers: dict[bytes, bytes], now: int) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query_string: bytes = scope["query_string"]
+        self.headers = headers
+        self.receive = receive
+        self.now = now
+        self.request_id = _request_id(headers.get(b"x-request-id"))
+        self.user: User | None = None
+
+    @property
+    def asker(self) -> User:
+        """Who asks; every path below /api has one."""
+        if self.user is None:
+            raise Problem("unauthorized")
+        return self.user
+
+    def require_scope(self, *scopes: str) -> None:
+        """Refuse those whose token has none of the scopes."""
+        if not self.asker.scopes.intersection(scopes):
+            raise Problem("forbidden", f"This needs the scope {' or '.join(scopes)}.")
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def media_type(self) -> str:
+        """The body's media type without parameters, in lower case; "" where none is given."""
+        return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+
+    async def body(self) -> bytes:
+        """The whole body. Raises the problem `body-too-large`, and `Disconnected` where the rest does not come."""
+        length = self.headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_BODY:
+            await self._refuse_size(0)
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        while message.get("more_body") and len(body) <= MAX_BODY:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            await self._refuse_size(len(body) if message.get("more_body") else MAX_DRAINED)
+        return body
+
+    async def _refuse_size(self, received: int) -> NoReturn:
+        """Read on for a while: a client that is cut off while it sends never sees the answer."""
+        if b"expect" not in self.headers:
+            while received < MAX_DRAINED:
+                message = await self.receive()
+                received += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    break
+        raise Problem("body-too-large")
+
+    async def json_body(self, *media_types: str, optional: bool = False) -> bytes:
+        """The body where its media type is one of those named; b"" where there is none and it is optional."""
+        media_type = self.media_type()
+        if media_type not in media_types and not (optional and media_type == "" and not self._has_body()):
+            raise Problem("unsupported-media-type", f"Send {' or '.join(media_types)}.")
+        return await self.body()
+
+    def _has_body(self) -> bool:
+        return self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+
+    def expected(self) -> tuple[int, ...] | None:
+        """The versions that If-Match names: None without the header, () for `*`."""
+        value = self.header(b"if-match")
+        if value is None:
+            return None
+        if value.strip() == "*":
+            return ()
+        tags = [_TAG.match(tag.strip()) for tag in value.split(",")]
+        if not all(tags):
+            raise Problem("malformed-parameter", 'If-Match must be "<version>", a list of them, or *.')
+        return tuple(int(tag[1]) for tag in tags if tag)
+
+    def matches_none(self, tag: int | str) -> bool:
+        """Whether If-None-Match leaves the representation `tag` to be sent (RFC 9110, weak comparison)."""
+        value = self.header(b"if-none-match")
+        if value is None:
+            return True
+        tags = {tag.strip().removeprefix("W/") for tag in value.split(",")}
+        return "*" not in tags and f'"{tag}"' not in tags
+
+    def idempotency_key(self, body: bytes, status: int) -> IdempotencyKey | None:
+        """The request's key, with the hash of method, target and body, for a success of `status`."""
+        value = self.headers.get(b"idempotency-key")
+        if value is None:
+            return None
+        if not _KEY.match(value):
+            raise Problem("malformed-parameter", "Idempotency-Key must have 1 to 64 visible ASCII characters.")
+        request = b"\n".join((self.method.encode(), self.path.encode(), self.query_string, body))
+        return IdempotencyKey(self.asker.id, value.decode(), sha256(request).digest(), status)
+
+    def circumstances(self) -> Circumstances:
+        """Who asks, when, under which condition; the request id is the Idempotency-Key where there is one."""
+        key = self.header(b"idempotency-key")
+        return Circumstances(self.now, self.asker.id, key or self.request_id, self.expected())
+
+    def query(self) -> "Query":
+        """The query's parameters. Raises the problem `malformed-parameter`."""
+        return Query(self.query_string)
+
+
+class Query:
+    """The parameters of a query; of one that is repeated the last counts."""
+
+    def __init__(self, query_string: bytes) -> None:
+        try:
+            pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        except ValueError:
+            raise Problem("malformed-parameter", "The query is not UTF-8, percent-encoded.") from None
+        self._values = dict(pairs)
+        for name, value in pairs:
+            if "\0" in name + value:
+                raise Problem("malformed-parameter", "The query holds U+0000.")
+
+    def text(self, name: str) -> str | None:
+        """A parameter's text, None where it is absent."""
+        return self._values.get(name)
+
+    def required(self, name: str) -> str:
+        """A parameter's text."""
+        value = self._values.get(name)
+        if value is None:
+            raise Problem("malformed-parameter", f"{name} is needed.")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        text = self._values.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 20) or not low <= int(text) <= high:
+            raise Problem("malformed-parameter", f"{name} must be a whole number from {low} to {high}.")
+        return int(text)
+
+    def version(self, name: str) -> int | None:
+        """A version, which may be one that does not exist; None where it is absent."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        if not _WHOLE.match(text):
+            raise Problem("malformed-parameter", f"{name} must be a version, a whole number.")
+        return max(0, min(int(text), MAX_VERSION))
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """One of `choices`, None where it is absent."""
+        text = self._values.get(name)
+        if text is not None and text not in choices:
+            raise Problem("malformed-parameter", f"{name} must be one of {', '.join(choices)}.")
+        return text
+
+    def moment(self, name: str) -> int | None:
+        """A time in microseconds since 1970, None where it is absent."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        try:
+            # A plus sign that was not percent-encoded has become a blank.
+            return parse_rfc3339(text.replace(" ", "+") if "T" in text.upper() else text)
+        except (ValueError, OverflowError, msgspec.ValidationError):
+            raise Problem("malformed-parameter", f"{name} must be an RFC 3339 date-time with an offset.") from None
+
+    def identifier(self, name: str) -> UUID | None:
+        """A uuid, None where it is absent."""
+        text = self._values.get(name)
+        return None if text is None else parse_uuid(text, name)
+
+
+@lru_cache(maxsize=4096)
+def parse_uuid(text: str, name: str) -> UUID:
+    """A uuid in its canonical form, either case. Raises the problem `malformed-parameter`."""
+    if not UUID_TEXT.match(text):
+        raise Problem("malformed-parameter", f"{name} must be a uuid.")
+    return UUID(text)
+
+
+def read_headers(raw: list[Header]) -> dict[bytes, bytes]:
+    """Headers by their lower-case name; one that is repeated becomes a list."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
+
+
+def _request_id(given: bytes | None) -> str:
+    """The client's X-Request-Id where it is a uuid, else a new one."""
+    if given is not None and UUID_TEXT.match(given.decode("latin-1")):
+        return given.decode("latin-1").lower()
+    return _new_uuid()
+
+
+def _new_uuid() -> str:
+    """A random uuid (version 4) as text, without the object between. It is no secret."""
+    digits = f"{getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,0 +1,1 @@
+"""The processes of one service: server processes, and the projector's."""

@@ -1,0 +1,157 @@
+"""The store: the queries that requests make. Nothing here changes a row of the log or of `current_task`'s content."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from psycopg import AsyncConnection
+
+from domain.task import Task
+from projections.current_task import COLUMNS, Head, head_of
+from projections.times import moment_of
+from service.store.codec import StoredRow
+from service.store.connections import ReadingPool
+from service.store.errors import StoreUnavailable
+
+PAGE = 1000
+"""Events fetched at a time where a whole stream is read."""
+
+LIST_PAGE = 101
+"""Tasks fetched at a time for a list: a page of the largest size, and one more to know whether it is the last."""
+
+_TASKS = f"""
+SELECT {COLUMNS} FROM current_task
+WHERE user_id = %(user_id)s
+  AND CASE WHEN status = 'draft' AND expires_at <= %(now)s THEN 'expired' ELSE status END = ANY(%(statuses)s)
+  AND (%(category)s::text IS NULL OR category = %(category)s)
+  AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s::uuid))
+ORDER BY current_task.updated_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+
+async def read_head(connection: AsyncConnection[Any], task_id: UUID) -> Head | None:
+    """The head of a task's stream as the current-task view has it."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(f"SELECT {COLUMNS} FROM current_task WHERE id = %s", (task_id,), prepare=True)
+    row = await cursor.fetchone()
+    return head_of(row) if row else None
+
+
+class Store:
+    """The queries of requests. One pool, opened and closed by the application."""
+
+    def __init__(self, pool: ReadingPool) -> None:
+        self._pool = pool
+
+    async def head(self, task_id: UUID) -> Head | None:
+        """The head of a task's stream from the current-task view, None where there is none."""
+        async with self._pool.connection() as connection:
+            return await read_head(connection, task_id)
+
+    async def events(self, task_id: UUID, after: int = 0, limit: int | None = None) -> AsyncIterator[list[StoredRow]]:
+        """The rows of a task's stream behind version `after`, at most `limit`, in pages of at most `PAGE`."""
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(
+                    "SELECT notification_id, originator_version, topic, state, digest FROM draft_events"
+                    " WHERE originator_id = %s AND originator_version > %s"
+                    " ORDER BY originator_version LIMIT %s",
+                    (task_id, after, size),
+                    prepare=True,
+                )
+                rows = await cursor.fetchall()
+            page = [
+                StoredRow(position, StoredEvent(task_id, version, topic, state), digest)
+                for position, version, topic, state, digest in rows
+            ]
+            if page:
+                yield page
+                after = page[-1].stored.originator_version
+            if len(page) < size:
+                return
+            if left is not None:
+                left -= len(page)
+
+    async def tasks(
+        self,
+        user_id: UUID,
+        statuses: Sequence[str],
+        category: str | None,
+        now: int,
+        before: int | None,
+        before_id: UUID | None,
+    ) -> AsyncIterator[list[Task]]:
+        """A user's tasks behind a place in the order of their last change, newest first, in pages.
+
+        `now` and `before` are in microseconds since 1970; a draft past its life counts as expired.
+        """
+        while True:
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(
+                    _TASKS,
+                    {
+                        "user_id": user_id,
+                        "statuses": list(statuses),
+                        "category": category,
+                        "now": moment_of(now),
+                        "before": None if before is None else moment_of(before),
+                        "before_id": before_id,
+                        "limit": LIST_PAGE,
+                    },
+                    prepare=True,
+                )
+                rows = await cursor.fetchall()
+            page = [head_of(row).task for row in rows]
+            if page:
+                yield page
+                before, before_id = page[-1].updated_at, page[-1].id
+            if len(page) < LIST_PAGE:
+                return
+
+    async def require_writable(self) -> None:
+        """Raise `StoreUnavailable` unless the store can record changes."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+            )
+            row = await cursor.fetchone()
+        if row is None or row[0]:
+            raise StoreUnavailable("The store is read-only.")
+
+    async def claim_job(self, name: str, seconds: float) -> bool:
+        """Whether this process may do a job that was last begun at least `seconds` ago."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "INSERT INTO job AS known (name, begun_at) VALUES (%s, now()) ON CONFLICT (name)"
+                " DO UPDATE SET begun_at = now() WHERE known.begun_at <= now() - %s * interval '1 second'"
+                " RETURNING name",
+                (name, seconds),
+            )
+            return await cursor.fetchone() is not None
+
+    async def overdue(self, now: int, limit: int = 500) -> list[UUID]:
+        """Drafts whose life is over at the time `now` and not recorded as expired; empty when there are no more."""
+        async with self._pool.connection(silence=None) as connection:
+            # Most that come up have been changed since: they are looked at again when their new life ends.
+            await connection.execute(
+                "UPDATE current_task SET sweep_at = expires_at WHERE sweep_at <= %s AND expires_at > %s",
+                (moment_of(now), moment_of(now)),
+            )
+            cursor = await connection.execute(
+                "SELECT id FROM current_task WHERE sweep_at <= %s AND status = 'draft' LIMIT %s",
+                (moment_of(now), limit),
+            )
+            return [row[0] for row in await cursor.fetchall()]
+
+    async def forget_keys(self, hours: int) -> None:
+        """Remove idempotency keys that are older than `hours`."""
+        async with self._pool.connection(silence=None) as connection:
+            await connection.execute(
+                "DELETE FROM idempotency_key WHERE created_at < now() - %s * interval '1 hour'", (hours,)
+            )

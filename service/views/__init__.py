@@ -1,0 +1,1 @@
+"""The views that follow the log, and the rebuild of every view."""

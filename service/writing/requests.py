@@ -1,0 +1,56 @@
+"""What travels between the routes and the writer: an order for one task, and what became of it."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from domain.commands import Circumstances, Command
+from domain.task import Task
+from projections.current_task import Head
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A user's key for a request, with the SHA-256 of the request and the status that a success answers."""
+
+    user_id: UUID
+    key: str
+    request_hash: bytes
+    status: int
+
+
+class Order(msgspec.Struct, frozen=True, eq=False):
+    """One command for one task.
+
+    `proven` is what publishing replayed and checked. `precondition` may refuse what the task alone cannot
+    tell; it is asked after the idempotency key.
+    """
+
+    task_id: UUID
+    command: Command
+    given: Circumstances
+    key: IdempotencyKey | None = None
+    proven: Head | None = None
+    precondition: Callable[[], None] | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The order was carried out, durably: the task as it stands at the version that it produced."""
+
+    task: Task
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The order was carried out before, under the same key: what it produced then."""
+
+    task_id: UUID
+    version: int
+    status: int
+
+
+class ProofOutdated(Exception):
+    """The task moved on since its history was replayed."""
+
+
+class Overloaded(Exception):
+    """More orders are waiting than the writer may keep; this one was not taken."""

@@ -1,0 +1,118 @@
+"""Connections: whose request's head does not come is closed, and at the end none whose request is on its way."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+import uvicorn
+
+from service.http import protocol
+from service.http.protocol import PatientProtocol
+from tests.support.harness import free_port, wait_until
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        value = unquote_to_bytes(scope["query_string"])
+        headers = [(b"content-length", b"2"), (b"x-told", value)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"hi"})
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[uvicorn.Server, int]]:
+    """A server that is patient for half a second."""
+    monkeypatch.setattr(protocol, "PATIENCE", 0.5)
+    port = free_port()
+    config = uvicorn.Config(
+        hello, port=port, http=PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=5
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, "the server listens")
+        yield server, port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def seconds_until_closed(wire: socket.socket, sent_meanwhile: bytes = b"") -> float:
+    begun = time.monotonic()
+    wire.settimeout(0.1)
+    while time.monotonic() - begun < 10:
+        try:
+            if sent_meanwhile:
+                wire.send(sent_meanwhile)
+            if wire.recv(1000) == b"":
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"", b"GET / HTTP/1.1\r\n", GET + b"GET / HT", GET[:-2] + b"content-length: 9\r\n\r\nshort"]
+)
+def test_who_owes_a_request_or_its_end_is_closed(served: tuple[uvicorn.Server, int], beginning: bytes) -> None:
+    with connected(served[1]) as wire:
+        wire.sendall(beginning)
+        assert 0.3 < seconds_until_closed(wire) < 3
+
+
+def test_a_byte_now_and_then_changes_nothing(served: tuple[uvicorn.Server, int]) -> None:
+    with connected(served[1]) as wire:
+        wire.sendall(b"GET / HTTP/1.1\r\nx: ")
+        assert 0.3 < seconds_until_closed(wire, b"x") < 3
+
+
+def test_an_idle_connection_is_kept(served: tuple[uvicorn.Server, int]) -> None:
+    with connected(served[1]) as wire:
+        for _ in range(2):
+            wire.sendall(GET)
+            assert wire.recv(1000).startswith(b"HTTP/1.1 200")
+            time.sleep(1)
+
+
+def test_a_request_that_comes_while_the_server_ends_is_answered(served: tuple[uvicorn.Server, int]) -> None:
+    server, port = served
+    with connected(port) as wire:
+        wire.sendall(GET)
+        assert wire.recv(1000).startswith(b"HTTP/1.1 200")
+        server.should_exit = True
+        time.sleep(0.3)  # it looks every 0.1 s whether to end
+        wire.sendall(GET)
+        answer = wire.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("value", [b"%0d%0ax-more:%201", b"%0a", b"%0d", b"%00"])
+def test_no_header_can_bring_another(served: tuple[uvicorn.Server, int], value: bytes) -> None:
+    with connected(served[1]) as wire:
+        wire.sendall(GET.replace(b"/", b"/?" + value, 1))
+        assert wire.recv(1000) == b""
+
+
+def test_connections_beyond_the_limit_are_closed(
+    served: tuple[uvicorn.Server, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 1)
+    with connected(served[1]) as first:
+        first.sendall(GET)
+        assert first.recv(1000).startswith(b"HTTP/1.1 200")
+        with connected(served[1]) as second:
+            assert seconds_until_closed(second) < 0.3
