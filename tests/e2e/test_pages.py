@@ -100,7 +100,7 @@ def test_the_wheel_has_the_pages_and_the_migrations(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
 
-    for folder in (ROOT / "service" / "web", ROOT / "service" / "migrations"):
+    for folder in (ROOT / "service" / "web", ROOT / "service" / "store" / "migrations"):
         files = [file for file in folder.iterdir() if file.is_file() and file.suffix != ".pyc"]
         assert files
         assert {str(file.relative_to(ROOT)) for file in files} <= names
