@@ -42,7 +42,7 @@ from domain.task import (
 from domain.text import find_edit
 
 
-class Circumstances(msgspec.Struct, frozen=True):
+class Metadata(msgspec.Struct, frozen=True):
     """Who asks, when, and at which versions of the task it may happen.
 
     `now` is in microseconds since 1970, UTC. `expected` is what If-Match named: None for no condition,
@@ -133,7 +133,7 @@ class ExpireDraft(Command, frozen=True):
     """Record that the draft's life is over, if it is."""
 
 
-def decide(task: Task | None, task_id: UUID, command: Command, given: Circumstances) -> tuple[list[Recorded], Task]:
+def decide(task: Task | None, task_id: UUID, command: Command, given: Metadata) -> tuple[list[Recorded], Task]:
     """What carrying out `command` on `task` records, nothing where nothing changes, and the state after it.
 
     `task` is None where none exists, which only `CreateDraft` may meet. Raises a `Refusal`: `AlreadyExists`,
@@ -147,7 +147,7 @@ def decide(task: Task | None, task_id: UUID, command: Command, given: Circumstan
 class _Draft:
     """The task under the command's hands: the events so far and the state that they lead to."""
 
-    def __init__(self, task: Task | None, task_id: UUID, given: Circumstances) -> None:
+    def __init__(self, task: Task | None, task_id: UUID, given: Metadata) -> None:
         self.task = task
         self.task_id = task_id
         self.given = given

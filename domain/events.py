@@ -95,7 +95,7 @@ class DraftRestored(Event, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """One event of a task with its circumstances.
+    """One event of a task with its metadata.
 
     `occurred_at` is in microseconds since 1970, UTC. The names of the ids are those of the
     `eventsourcing` library, whose mapper and recorder take these objects.

@@ -16,7 +16,7 @@ from domain.task import Task
 from projections.times import rfc3339
 
 
-class Head(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """A task at the head of its stream, with the digest of its last event (32 bytes)."""
 
     task: Task
@@ -38,10 +38,10 @@ COLUMNS = ", ".join(
     f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in ("created_at", "expires_at", "updated_at") else name
     for name in NAMES
 )
-"""The columns to select for `head_of`, times in microseconds since 1970."""
+"""The columns to select for `snapshot_of`, times in microseconds since 1970."""
 
 
-def row_of(head: Head, base: Head | None = None) -> Row:
+def row_of(head: Snapshot, base: Snapshot | None = None) -> Row:
     """The row that stands for `head`, as a change of the row of `base` where that is given."""
     values = msgspec.structs.astuple(head.task)
     if base is None:
@@ -56,11 +56,11 @@ def row_of(head: Head, base: Head | None = None) -> Row:
     return row
 
 
-def head_of(columns: Sequence[Any]) -> Head:
+def snapshot_of(columns: Sequence[Any]) -> Snapshot:
     """The head that a row of `COLUMNS` stands for; `requirements` as a JSON value."""
     *values, digest = columns
     task = Task(*values)
-    return Head(
+    return Snapshot(
         msgspec.structs.replace(
             task,
             budget_usd=canonical_number(task.budget_usd),

@@ -22,7 +22,7 @@ from domain.events import (
 )
 from domain.task import Task, evolve
 from domain.text import Edit
-from projections.current_task import Head
+from projections.current_task import Snapshot
 from projections.times import rfc3339
 
 
@@ -87,7 +87,7 @@ def _edit(edit: Edit) -> dict[str, Any]:
     return {"at": edit.at, "cut": edit.cut, "insert": edit.insert}
 
 
-def replay(head: Head | None, events: Iterable[Recorded]) -> Task | None:
+def replay(head: Snapshot | None, events: Iterable[Recorded]) -> Task | None:
     """The state after `events`, from `head` on or from the beginning; the chain is not looked at."""
     task = head.task if head else None
     for event in events:

@@ -13,7 +13,7 @@ from domain import json_values as json
 from domain.commands import Command
 from domain.errors import TaskNotFound, VersionMismatch
 from domain.task import FIELDS, Task
-from projections.current_task import Head
+from projections.current_task import Snapshot
 from service.http.auth import Verifier, verifier_of
 from service.http.problems import Problem, problem_of
 from service.http.request import Call
@@ -26,7 +26,7 @@ from service.store.history import task_at_version
 from service.store.log import EventLog
 from service.store.tasks import Store
 from service.stream.feed import Feed
-from service.writing.requests import IdempotencyKey, Order, Outcome, Overloaded, Repeated
+from service.writing.requests import Committed, IdempotencyKey, Overloaded, Replayed, WriteRequest
 from service.writing.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -68,52 +68,52 @@ class Context:
         await self.metrics.stop()
         await self.pool.close()
 
-    async def readable(self, call: Call, task_id: UUID) -> Head:
-        """The head of a task that the asker may read. Raises `TaskNotFound`."""
-        head = await self.store.head(task_id)
+    async def readable(self, call: Call, task_id: UUID) -> Snapshot:
+        """A task that the user may read. Raises `TaskNotFound`."""
+        snapshot = await self.store.snapshot(task_id)
         user = call.asker
-        if head is None:
+        if snapshot is None:
             raise TaskNotFound
-        if head.task.user_id != user.id:
+        if snapshot.task.user_id != user.id:
             if "audit" not in user.scopes:
                 raise TaskNotFound
             self.log_audit_read(call, task_id=task_id)
-        return head
+        return snapshot
 
     def log_audit_read(self, call: Call, **what: UUID) -> None:
         """Note in the log who read something of somebody else's."""
         names = {name: str(value) for name, value in what.items()}
         log.info("audit read", extra={"reader": str(call.asker.id), "path": call.path, **names})
 
-    async def owned(self, call: Call, task_id: UUID) -> Head:
-        """The head of a task that the asker may change. Raises `TaskNotFound`."""
-        head = await self.store.head(task_id)
-        if head is None or head.task.user_id != call.asker.id:
+    async def owned(self, call: Call, task_id: UUID) -> Snapshot:
+        """A task that the user may change. Raises `TaskNotFound`."""
+        snapshot = await self.store.snapshot(task_id)
+        if snapshot is None or snapshot.task.user_id != call.asker.id:
             raise TaskNotFound
-        return head
+        return snapshot
 
-    async def carry_out(
+    async def submit(
         self,
         call: Call,
         task_id: UUID,
         command: Command,
         key: IdempotencyKey | None,
         *,
-        proven: Head | None = None,
+        proven: Snapshot | None = None,
         precondition: Callable[[], None] | None = None,
-    ) -> Outcome | Repeated:
+    ) -> Committed | Replayed:
         """Hand the command to the writer, in the asker's name. A `precondition` stands in the place of If-Match."""
-        given = call.circumstances()
+        given = call.metadata()
         if precondition:
             given = replace(given, expected=None)
-        return await self.writer.carry_out(Order(task_id, command, given, key, proven, precondition))
+        return await self.writer.submit(WriteRequest(task_id, command, given, key, proven, precondition))
 
-    async def as_of(self, repeated: Repeated) -> Task:
+    async def as_of(self, repeated: Replayed) -> Task:
         """The task at the version that a request under the same key produced."""
         self.metrics.repeated()
-        head = await self.store.head(repeated.task_id)
-        if head and head.task.version == repeated.version:
-            return head.task
+        snapshot = await self.store.snapshot(repeated.task_id)
+        if snapshot and snapshot.task.version == repeated.version:
+            return snapshot.task
         task = await task_at_version(self.store, repeated.task_id, repeated.version)
         if task is None:
             raise Problem("history-corrupt")

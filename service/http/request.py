@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain.commands import Circumstances
+from domain.commands import Metadata
 from projections.times import parse_rfc3339
 from service.http.auth import UUID_TEXT, User
 from service.http.headers import Header
@@ -142,10 +142,10 @@ class Call:
         request = b"\n".join((self.method.encode(), self.path.encode(), self.query_string, body))
         return IdempotencyKey(self.asker.id, value.decode(), sha256(request).digest(), status)
 
-    def circumstances(self) -> Circumstances:
+    def metadata(self) -> Metadata:
         """Who asks, when, under which condition; the request id is the Idempotency-Key where there is one."""
         key = self.header(b"idempotency-key")
-        return Circumstances(self.now, self.asker.id, key or self.request_id, self.expected())
+        return Metadata(self.now, self.asker.id, key or self.request_id, self.expected())
 
     def query(self) -> "Query":
         """The query's parameters. Raises the problem `malformed-parameter`."""

@@ -13,7 +13,7 @@ from domain import chain
 from domain import json_values as json
 from domain.events import DraftCreated, DraftFieldChanged, Recorded, TranscriptChanged
 from domain.task import FIELDS, Task, evolve
-from projections.current_task import Head
+from projections.current_task import Snapshot
 from service.store.codec import EventMapper, LogRow
 from service.store.scan import Remembered
 
@@ -79,9 +79,9 @@ class TaskCheck:
         self._stored_digest: bytes | None = None
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> Snapshot | None:
         """The proven head: where the events lead that were found to be whole."""
-        return Head(self._task, self._digest) if self._task else None
+        return Snapshot(self._task, self._digest) if self._task else None
 
     def feed(self, row: LogRow) -> None:
         """Examine the next row, in the order of versions."""

@@ -11,7 +11,7 @@ from service.proof.check import TaskCheck, Verdict
 from service.store.codec import LogRow
 from service.store.connections import ReadingPool
 from service.store.scan import UNREADABLE_VALUE, Remembered, TaskRows, remembered_of
-from service.store.tasks import read_head
+from service.store.tasks import read_snapshot
 
 PAGE = 500
 """Events of a task that a request fetches at a time."""
@@ -60,7 +60,7 @@ async def verdict_of(pool: ReadingPool, task_id: UUID) -> Verdict:
 async def _remembered(connection: AsyncConnection[Any], task_id: UUID) -> Remembered | None:
     try:
         async with connection.transaction():
-            head = await read_head(connection, task_id)
+            head = await read_snapshot(connection, task_id)
             return remembered_of(head) if head else None
     except UNREADABLE_VALUE:
         cursor = await connection.execute("SELECT version, digest FROM current_task WHERE id = %s", (task_id,))

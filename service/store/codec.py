@@ -70,7 +70,7 @@ def unpack_request_id(text: str) -> str:
 
 
 class EventMapper(Mapper[UUID]):
-    """Turns recorded events into the library's stored events and back, older versions brought forward."""
+    """ContentionLock recorded events into the library's stored events and back, older versions brought forward."""
 
     def __init__(
         self,

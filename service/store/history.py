@@ -7,7 +7,7 @@ from domain import chain
 from domain.errors import HistoryCorrupt
 from domain.events import Recorded
 from domain.task import Task, evolve
-from projections.current_task import Head
+from projections.current_task import Snapshot
 from projections.history import check_link
 from service.store.codec import EventMapper, StoredRow
 from service.store.tasks import Store
@@ -15,7 +15,7 @@ from service.store.tasks import Store
 _mapper = EventMapper()
 
 
-async def proven_head(store: Store, task_id: UUID, since: Head | None = None) -> Head | None:
+async def proven_snapshot(store: Store, task_id: UUID, since: Snapshot | None = None) -> Snapshot | None:
     """The head that the log leads to from `since` on, or from the beginning; every link is checked.
 
     None where there is no event at all. Raises `HistoryCorrupt` at the first event that does not fit.
@@ -27,7 +27,7 @@ async def proven_head(store: Store, task_id: UUID, since: Head | None = None) ->
     return head
 
 
-def follow(head: Head | None, row: StoredRow) -> Head:
+def follow(head: Snapshot | None, row: StoredRow) -> Snapshot:
     """The head after one more stored event. Raises `HistoryCorrupt` where it does not fit."""
     stored = row.stored
     version = head.task.version + 1 if head else 1
@@ -36,7 +36,7 @@ def follow(head: Head | None, row: StoredRow) -> Head:
     event = recorded(row)
     previous = head.digest if head else chain.GENESIS
     digest = check_link(previous, event, stored.topic, stored.state, row.digest)
-    return Head(evolve(head.task if head else None, event), digest)
+    return Snapshot(evolve(head.task if head else None, event), digest)
 
 
 class Logged(NamedTuple):

@@ -194,7 +194,7 @@ def _arguments(filters: Filters) -> dict[str, Any]:
     return {"types": types, "task_id": filters.task_id, "window": WINDOW}
 
 
-def head_of_log(connection: Connection[Any]) -> int:
+def last_position_now(connection: Connection[Any]) -> int:
     """The last position of the log."""
     row = connection.execute(HEAD, prepare=True).fetchone()
     assert row is not None

@@ -17,7 +17,7 @@ from psycopg import Connection, sql
 from psycopg.types.json import set_json_loads
 
 from domain.task import Task
-from projections.current_task import COLUMNS, Head, head_of
+from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from service.store.codec import LogRow
 
 TASKS = 500
@@ -174,16 +174,16 @@ def _remembered(connection: Connection[Any], where: sql.Composable) -> dict[UUID
     return found
 
 
-def remembered_of(head: Head) -> Remembered:
+def remembered_of(head: Snapshot) -> Remembered:
     """A row of the view that can be read."""
     return Remembered(head.task.version, head.digest, head.task)
 
 
-def _heads(connection: Connection[Any], where: sql.Composable) -> list[Head]:
+def _heads(connection: Connection[Any], where: sql.Composable) -> list[Snapshot]:
     with connection.transaction():
         cursor = connection.cursor(binary=True)
         cursor.execute(sql.SQL("SELECT {} FROM current_task WHERE {}").format(sql.SQL(COLUMNS), where))
-        return list(map(head_of, cursor))
+        return list(map(snapshot_of, cursor))
 
 
 def last_position(connection: Connection[Any]) -> int:

@@ -8,7 +8,7 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
 
 from domain.task import Task
-from projections.current_task import COLUMNS, Head, head_of
+from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from projections.times import moment_of
 from service.store.codec import StoredRow
 from service.store.connections import ReadingPool
@@ -31,12 +31,12 @@ LIMIT %(limit)s
 """
 
 
-async def read_head(connection: AsyncConnection[Any], task_id: UUID) -> Head | None:
-    """The head of a task's stream as the current-task view has it."""
+async def read_snapshot(connection: AsyncConnection[Any], task_id: UUID) -> Snapshot | None:
+    """A task at its last event, as the current-task view has it."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(f"SELECT {COLUMNS} FROM current_task WHERE id = %s", (task_id,), prepare=True)
     row = await cursor.fetchone()
-    return head_of(row) if row else None
+    return snapshot_of(row) if row else None
 
 
 class Store:
@@ -45,10 +45,10 @@ class Store:
     def __init__(self, pool: ReadingPool) -> None:
         self._pool = pool
 
-    async def head(self, task_id: UUID) -> Head | None:
-        """The head of a task's stream from the current-task view, None where there is none."""
+    async def snapshot(self, task_id: UUID) -> Snapshot | None:
+        """A task at its last event, from the current-task view; None where there is none."""
         async with self._pool.connection() as connection:
-            return await read_head(connection, task_id)
+            return await read_snapshot(connection, task_id)
 
     async def events(self, task_id: UUID, after: int = 0, limit: int | None = None) -> AsyncIterator[list[StoredRow]]:
         """The rows of a task's stream behind version `after`, at most `limit`, in pages of at most `PAGE`."""
@@ -107,7 +107,7 @@ class Store:
                     prepare=True,
                 )
                 rows = await cursor.fetchall()
-            page = [head_of(row).task for row in rows]
+            page = [snapshot_of(row).task for row in rows]
             if page:
                 yield page
                 before, before_id = page[-1].updated_at, page[-1].id

@@ -21,7 +21,7 @@ from projections.history import envelope
 from projections.redaction import redacted
 from service.store.connections import connect
 from service.store.history import Logged, logged
-from service.store.log import ROWS_BEHIND, head_of_log, stored_rows
+from service.store.log import ROWS_BEHIND, last_position_now, stored_rows
 
 RUN = 50_000
 """Events between two states of the manifest; what an export holds in memory."""
@@ -82,7 +82,7 @@ def export(
     write = _writer(kind)
     manifest = _begin(directory, kind, after, redact)
     with connect(database_url) as connection, _no_search_for_cycles():
-        head = head_of_log(connection)
+        head = last_position_now(connection)
         progress = began(manifest.upto, head)
         while rows := _rows(connection, manifest.upto, head, run):
             files = [_write(directory, day, kind, list(group), write, redact) for day, group in _by_day(rows)]

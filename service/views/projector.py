@@ -19,7 +19,7 @@ from psycopg import Connection
 
 from service.store.connections import connect
 from service.store.history import recorded
-from service.store.log import ROWS_BEHIND, head_of_log, stored_rows
+from service.store.log import ROWS_BEHIND, last_position_now, stored_rows
 from service.views.followed import VIEWS, Positioned, View
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Projector:
         seen = -1
         while not self._stopping.is_set():
             # An idle log costs one look at its head, and no transaction.
-            head = head_of_log(connection)
+            head = last_position_now(connection)
             if head != seen:
                 while self._turn(connection, batches):
                     pass

@@ -15,7 +15,7 @@ from eventsourcing.persistence import StoredEvent
 from psycopg import Connection, errors, sql
 
 from domain.errors import HistoryCorrupt
-from projections.current_task import COLUMNS, Head, head_of
+from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from projections.times import rfc3339
 from service.proof.check import REPAIRABLE, Verdict
 from service.proof.verify import checked
@@ -87,7 +87,7 @@ def _require_alone(connection: Connection[Any]) -> None:
         raise RebuildRefused("another rebuild is under way")
 
 
-def _proven_heads(reading: Connection[Any], rebuilt: Rebuilt, advance: Callable[[int], None]) -> Iterator[Head]:
+def _proven_heads(reading: Connection[Any], rebuilt: Rebuilt, advance: Callable[[int], None]) -> Iterator[Snapshot]:
     for check in checked(tasks_of_log_and_view(reading), advance):
         verdict = check.verdict()
         if verdict.problem:
@@ -133,15 +133,15 @@ def _catch_up(writing: Connection[Any], new: str, position: int) -> int:
         position = rows[-1].position
 
 
-def _followed(writing: Connection[Any], new: str, rows: list[StoredRow]) -> list[Head]:
+def _followed(writing: Connection[Any], new: str, rows: list[StoredRow]) -> list[Snapshot]:
     """The heads that the rows lead to, from those of the new table on."""
     task_ids = list({row.stored.originator_id for row in rows})
     cursor = writing.cursor(binary=True)
     cursor.execute(
         sql.SQL("SELECT {} FROM {} WHERE id = ANY (%s)").format(sql.SQL(COLUMNS), sql.Identifier(new)), (task_ids,)
     )
-    heads: dict[UUID, Head] = {head.task.id: head for head in map(head_of, cursor)}
-    changed: dict[UUID, Head] = {}
+    heads: dict[UUID, Snapshot] = {head.task.id: head for head in map(snapshot_of, cursor)}
+    changed: dict[UUID, Snapshot] = {}
     for row in rows:
         task_id = row.stored.originator_id
         assert isinstance(task_id, UUID)
@@ -151,7 +151,7 @@ def _followed(writing: Connection[Any], new: str, rows: list[StoredRow]) -> list
     return list(changed.values())
 
 
-def _write(writing: Connection[Any], new: str, heads: Iterable[Head]) -> None:
+def _write(writing: Connection[Any], new: str, heads: Iterable[Snapshot]) -> None:
     """Put the rows of the heads into the new table, in place of those that it has of the same tasks."""
     rows = [_row(head) for head in heads]
     table = sql.Identifier(new)
@@ -163,7 +163,7 @@ def _write(writing: Connection[Any], new: str, heads: Iterable[Head]) -> None:
         )
 
 
-def _row(head: Head) -> dict[str, Any]:
+def _row(head: Snapshot) -> dict[str, Any]:
     """The columns of a row as the table's own types read them from JSON."""
     task = head.task
     row = msgspec.structs.asdict(task)

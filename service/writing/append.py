@@ -17,7 +17,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from service.writing.batch import Group
+from service.writing.batch import TaskWrites
 
 _PREPARE = (
     "PREPARE append_events (uuid[], bigint[], json, json, json, json) AS SELECT append_events($1, $2, $3, $4, $5, $6)",
@@ -34,7 +34,7 @@ async def prepare(connection: AsyncConnection[Any]) -> None:
         await connection.execute(statement, prepare=False)
 
 
-async def append(connection: AsyncConnection[Any], groups: Sequence[Group]) -> set[UUID]:
+async def append(connection: AsyncConnection[Any], groups: Sequence[TaskWrites]) -> set[UUID]:
     """Record what the groups decided, in one transaction; returns the tasks that lost their place.
 
     Only one call at a time may be under way on a connection. Raises psycopg.Error; where the connection is closed
@@ -47,7 +47,7 @@ async def append(connection: AsyncConnection[Any], groups: Sequence[Group]) -> s
     return {UUID(text) for text in losers[1:-1].decode().split(",")}
 
 
-def parameters(groups: Sequence[Group]) -> list[bytes | None]:
+def parameters(groups: Sequence[TaskWrites]) -> list[bytes | None]:
     """The parameters of `append_events`, in libpq's text format."""
     return [
         ("{" + ",".join([group.task_id.hex for group in groups]) + "}").encode(),

@@ -15,14 +15,14 @@ from domain import chain
 from domain.commands import CreateDraft, PublishDraft, decide
 from domain.errors import HistoryCorrupt, IdempotencyKeyReused, Refusal, TaskNotFound
 from domain.events import Recorded
-from projections.current_task import Head, Row, row_of
+from projections.current_task import Row, Snapshot, row_of
 from service.store.codec import EventMapper
-from service.writing.requests import IdempotencyKey, Order, Outcome, ProofOutdated, Repeated
-from service.writing.snapshots import Heads
+from service.writing.requests import Committed, IdempotencyKey, ProofOutdated, Replayed, WriteRequest
+from service.writing.snapshots import SnapshotCache
 
 log = logging.getLogger(__name__)
 
-Result = Outcome | Repeated
+Result = Committed | Replayed
 KeyName = tuple[UUID, str]
 """A user and the key that the user chose."""
 
@@ -52,15 +52,15 @@ class StoredKey(msgspec.Struct, frozen=True):
     """An idempotency row as it was found."""
 
     request_hash: bytes
-    repeated: Repeated
+    repeated: Replayed
 
 
-class Waiting:
+class PendingWrite:
     """An order and the one who waits for it. `attempts` counts how often it was decided."""
 
     __slots__ = ("attempts", "future", "order", "since")
 
-    def __init__(self, order: Order, future: asyncio.Future[Result]) -> None:
+    def __init__(self, order: WriteRequest, future: asyncio.Future[Result]) -> None:
         self.order = order
         self.future = future
         self.attempts = 0
@@ -81,7 +81,7 @@ class Waiting:
                 self.future.set_result(result)
 
 
-class Group:
+class TaskWrites:
     """The orders of a batch for one task, decided from `base` on; `fresh` if that was read for this batch.
 
     `head` is where the decisions lead, `events` and `keys` what is to be recorded for it.
@@ -89,7 +89,7 @@ class Group:
 
     __slots__ = ("base", "events", "fresh", "head", "keys", "results", "task_id", "waiting")
 
-    def __init__(self, task_id: UUID, base: Head | None, *, fresh: bool) -> None:
+    def __init__(self, task_id: UUID, base: Snapshot | None, *, fresh: bool) -> None:
         self.task_id = task_id
         self.base = base
         self.fresh = fresh
@@ -97,7 +97,7 @@ class Group:
         self.events: list[EventRow] = []
         self.keys: list[KeyRow] = []
         self.results: list[Result | Exception] = []
-        self.waiting: list[Waiting] = []
+        self.waiting: list[PendingWrite] = []
 
     @property
     def writes(self) -> bool:
@@ -113,7 +113,7 @@ class Group:
         """The view's row after the events, None where there are none."""
         return row_of(self.head, self.base) if self.head and self.events else None
 
-    def decide(self, waiting: Waiting, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> None:
+    def decide(self, waiting: PendingWrite, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> None:
         """Decide one more order. Whoever waits is told when the group is settled."""
         self.waiting.append(waiting)
         waiting.attempts += 1
@@ -125,7 +125,7 @@ class Group:
             log.exception("an order failed")
             self.results.append(error)
 
-    def settle(self) -> list[Waiting]:
+    def settle(self) -> list[PendingWrite]:
         """What was decided holds: tell those who wait.
 
         Returns those whose refusal does not hold yet: it may be a retry, and its key was not looked for.
@@ -143,7 +143,7 @@ class Group:
         for waiting in self.waiting:
             waiting.settle(error)
 
-    def _result(self, waiting: Waiting, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> Result:
+    def _result(self, waiting: PendingWrite, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> Result:
         order, head = waiting.order, self.head
         command, given = order.command, order.given
         if not isinstance(command, CreateDraft) and (head is None or given.actor not in (head.task.user_id, "system")):
@@ -160,10 +160,10 @@ class Group:
             _require_proof(head, order)
         events, task = decide(head.task if head else None, order.task_id, command, given)
         if events:
-            self.head = Head(task, self._record(mapper, head.digest if head else chain.GENESIS, events))
+            self.head = Snapshot(task, self._record(mapper, head.digest if head else chain.GENESIS, events))
         if order.key:
             self.keys.append(_key_row(order.key, order.task_id, task.version))
-        return Outcome(task)
+        return Committed(task)
 
     def _record(self, mapper: EventMapper, digest: bytes, events: list[Recorded]) -> bytes:
         """Add the events, chained behind `digest`; returns the new head of the chain."""
@@ -178,25 +178,25 @@ class Group:
 class Batch:
     """The orders that one commit carries out: groups that are decided, and orders whose task has to be read first."""
 
-    def __init__(self, heads: Heads, mapper: EventMapper) -> None:
+    def __init__(self, heads: SnapshotCache, mapper: EventMapper) -> None:
         self._heads = heads
         self._mapper = mapper
         self._keys: set[KeyName] = set()
         self._unknown: set[UUID] = set()
         self._size = 0
-        self.groups: dict[UUID, Group] = {}
-        self.undecided: list[Waiting] = []
-        self.later: list[Waiting] = []
+        self.groups: dict[UUID, TaskWrites] = {}
+        self.undecided: list[PendingWrite] = []
+        self.later: list[PendingWrite] = []
 
     def __len__(self) -> int:
         return self._size
 
     @property
-    def orders(self) -> list[Waiting]:
+    def orders(self) -> list[PendingWrite]:
         """Everybody who waits for the batch, those of one task in the order in which they came."""
         return [waiting for group in self.groups.values() for waiting in group.waiting] + self.undecided + self.later
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: PendingWrite) -> None:
         """Decide one more order, or note that its task has to be read."""
         self._size += 1
         key_name = waiting.key_name
@@ -212,7 +212,7 @@ class Batch:
         else:
             self.undecided.append(waiting)
 
-    def _group(self, waiting: Waiting, task_id: UUID) -> Group | None:
+    def _group(self, waiting: PendingWrite, task_id: UUID) -> TaskWrites | None:
         if task_id in self._unknown:
             return None
         group = self.groups.get(task_id)
@@ -230,11 +230,11 @@ class Batch:
         self._unknown.add(task_id)
         return None
 
-    def _new_group(self, task_id: UUID, base: Head | None) -> Group:
-        group = self.groups[task_id] = Group(task_id, base, fresh=False)
+    def _new_group(self, task_id: UUID, base: Snapshot | None) -> TaskWrites:
+        group = self.groups[task_id] = TaskWrites(task_id, base, fresh=False)
         return group
 
-    def _take_back(self, group: Group) -> None:
+    def _take_back(self, group: TaskWrites) -> None:
         del self.groups[group.task_id]
         self._unknown.add(group.task_id)
         self.undecided += group.waiting
@@ -247,18 +247,18 @@ class Batch:
                 self._take_back(group)
         self.undecided = [waiting for waiting in self.undecided if not waiting.future.done()]
 
-    def decide(self, heads: dict[UUID, Head], stored_keys: dict[KeyName, StoredKey]) -> None:
+    def decide(self, heads: dict[UUID, Snapshot], stored_keys: dict[KeyName, StoredKey]) -> None:
         """Decide what is left, on heads and idempotency rows that were read for it."""
         for waiting in self.undecided:
             task_id = waiting.order.task_id
             group = self.groups.get(task_id)
             if group is None:
-                group = self.groups[task_id] = Group(task_id, heads.get(task_id), fresh=True)
+                group = self.groups[task_id] = TaskWrites(task_id, heads.get(task_id), fresh=True)
             group.decide(waiting, self._mapper, stored_keys)
         self.undecided = []
 
 
-def _require_proof(head: Head, order: Order) -> None:
+def _require_proof(head: Snapshot, order: WriteRequest) -> None:
     """Publishing goes on only from a replayed and checked history that leads to this very head."""
     if head.task.status_at(order.given.now) != "draft":
         return

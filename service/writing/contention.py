@@ -17,7 +17,7 @@ COURTESY = 5.0
 """Seconds for which turns are taken after a task was lost to another process."""
 
 
-class Turns:
+class ContentionLock:
     """The turns of one writer."""
 
     def __init__(self) -> None:

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 from uuid import uuid4
 
-from domain.commands import Circumstances, ExpireDraft
+from domain.commands import ExpireDraft, Metadata
 from domain.errors import Refusal
 from service.store.tasks import Store
-from service.writing.requests import Order
+from service.writing.requests import WriteRequest
 from service.writing.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,9 @@ async def sweep(store: Store, writer: Writer, clock: Callable[[], int]) -> int:
     expired = 0
     while overdue := await store.overdue(clock()):
         for task_id in overdue:
-            given = Circumstances(clock(), "system", str(uuid4()))
+            given = Metadata(clock(), "system", str(uuid4()))
             try:
-                await writer.carry_out(Order(task_id, ExpireDraft(), given))
+                await writer.submit(WriteRequest(task_id, ExpireDraft(), given))
                 expired += 1
             except Refusal as refusal:
                 log.error("a draft cannot be expired: %s", refusal, extra={"task_id": str(task_id)})

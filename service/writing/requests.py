@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from domain.commands import Circumstances, Command
+from domain.commands import Command, Metadata
 from domain.task import Task
-from projections.current_task import Head
+from projections.current_task import Snapshot
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     status: int
 
 
-class Order(msgspec.Struct, frozen=True, eq=False):
+class WriteRequest(msgspec.Struct, frozen=True, eq=False):
     """One command for one task.
 
     `proven` is what publishing replayed and checked. `precondition` may refuse what the task alone cannot
@@ -28,19 +28,19 @@ class Order(msgspec.Struct, frozen=True, eq=False):
 
     task_id: UUID
     command: Command
-    given: Circumstances
+    given: Metadata
     key: IdempotencyKey | None = None
-    proven: Head | None = None
+    proven: Snapshot | None = None
     precondition: Callable[[], None] | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True):
     """The order was carried out, durably: the task as it stands at the version that it produced."""
 
     task: Task
 
 
-class Repeated(msgspec.Struct, frozen=True):
+class Replayed(msgspec.Struct, frozen=True):
     """The order was carried out before, under the same key: what it produced then."""
 
     task_id: UUID

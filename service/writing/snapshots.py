@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from uuid import UUID
 
-from projections.current_task import Head
+from projections.current_task import Snapshot
 
 BUDGET = 32 * 1024 * 1024
 """Bytes that the remembered texts may take, roughly."""
@@ -17,16 +17,16 @@ SHARED_FOR = 5.0
 """Seconds for which a task that another process changed is read before each decision."""
 
 
-class Heads:
+class SnapshotCache:
     """The most recently used heads, within `budget` bytes."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._used = 0
-        self._heads: OrderedDict[UUID, tuple[Head, int]] = OrderedDict()
+        self._heads: OrderedDict[UUID, tuple[Snapshot, int]] = OrderedDict()
         self._shared: dict[UUID, float] = {}
 
-    def get(self, task_id: UUID) -> Head | None:
+    def get(self, task_id: UUID) -> Snapshot | None:
         """The head of a task, where one is remembered and nobody else is known to write it."""
         entry = self._heads.get(task_id)
         if entry is None:
@@ -34,7 +34,7 @@ class Heads:
         self._heads.move_to_end(task_id)
         return entry[0]
 
-    def remember(self, head: Head) -> None:
+    def remember(self, head: Snapshot) -> None:
         """Keep the head of a task, and let the least recently used go where there are too many."""
         task_id = head.task.id
         if self._shared and self._is_shared(task_id):
@@ -76,7 +76,7 @@ class Heads:
         return False
 
 
-def _size(head: Head) -> int:
+def _size(head: Snapshot) -> int:
     """Bytes that a head takes, roughly: four a character at worst, and its objects."""
     task = head.task
     return (

@@ -21,15 +21,15 @@ from psycopg import AsyncConnection
 from psycopg import errors as pg
 
 from domain.errors import HistoryCorrupt
-from projections.current_task import COLUMNS, Head, head_of
+from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from service.store.codec import EventMapper
 from service.store.errors import StoreUnavailable
 from service.writing.append import append, prepare
-from service.writing.batch import Batch, Group, KeyName, Result, StoredKey, Waiting
+from service.writing.batch import Batch, KeyName, PendingWrite, Result, StoredKey, TaskWrites
 from service.writing.connection import backend_of, open_writing_connection
-from service.writing.contention import Turns
-from service.writing.requests import Order, Overloaded, Repeated
-from service.writing.snapshots import Heads
+from service.writing.contention import ContentionLock
+from service.writing.requests import Overloaded, Replayed, WriteRequest
+from service.writing.snapshots import SnapshotCache
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +61,13 @@ _KEYS = (
 class Writer:
     """Carries out orders, many in one commit. `start` and `stop` it in the loop that uses it."""
 
-    def __init__(self, database_url: str, heads: Heads | None = None) -> None:
+    def __init__(self, database_url: str, heads: SnapshotCache | None = None) -> None:
         self._database_url = database_url
-        self._heads = heads if heads is not None else Heads()
-        self._turns = Turns()
+        self._heads = heads if heads is not None else SnapshotCache()
+        self._turns = ContentionLock()
         self._mapper = EventMapper()
         self._next = Batch(self._heads, self._mapper)
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[PendingWrite] = deque()
         self._arrived = asyncio.Event()
         self._connection: AsyncConnection[Any] | None = None
         self._backend: tuple[int, datetime] | None = None
@@ -102,7 +102,7 @@ class Writer:
         if self._connection:
             await self._connection.close()
 
-    def carry_out(self, order: Order) -> Awaitable[Result]:
+    def submit(self, order: WriteRequest) -> Awaitable[Result]:
         """Hand in an order; the result comes when it is durable.
 
         The awaitable raises a `Refusal`, `ProofOutdated`, `StoreUnavailable` or `Overloaded`.
@@ -112,7 +112,7 @@ class Writer:
         if self.waiting >= MAX_WAITING or self._stopping:
             future.set_exception(Overloaded("Too many changes are waiting."))
             return future
-        waiting = Waiting(order, future)
+        waiting = PendingWrite(order, future)
         if self._queue or len(self._next) >= MAX_BATCH:
             self._queue.append(waiting)
         else:
@@ -148,7 +148,7 @@ class Writer:
         batch.review()
         return batch
 
-    async def _write(self) -> list[Waiting]:
+    async def _write(self) -> list[PendingWrite]:
         """Carry out the next batch; returns the orders to be decided again."""
         takes_turns = self._turns.wanted
         batch = None
@@ -181,7 +181,7 @@ class Writer:
             await self._turns.give(connection)
         return again
 
-    async def _append(self, connection: AsyncConnection[Any], groups: list[Group]) -> list[Waiting]:
+    async def _append(self, connection: AsyncConnection[Any], groups: list[TaskWrites]) -> list[PendingWrite]:
         """Write the groups; returns the orders of those that lost their place."""
         begun = time.perf_counter()
         for group in groups:
@@ -214,7 +214,7 @@ class Writer:
                 again += group.settle()
         return again
 
-    async def _look(self, groups: list[Group], error: Exception) -> list[Waiting]:
+    async def _look(self, groups: list[TaskWrites], error: Exception) -> list[PendingWrite]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
         self.lookups += 1
         log.warning("connection lost while committing, looking what was recorded: %s", error)
@@ -259,8 +259,8 @@ class Writer:
                 await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _read(
-        self, connection: AsyncConnection[Any], orders: list[Waiting]
-    ) -> tuple[dict[UUID, Head], dict[KeyName, StoredKey]]:
+        self, connection: AsyncConnection[Any], orders: list[PendingWrite]
+    ) -> tuple[dict[UUID, Snapshot], dict[KeyName, StoredKey]]:
         """The heads and idempotency rows of some orders, in one round trip."""
         task_ids = {waiting.order.task_id for waiting in orders}
         keys = [waiting.order.key for waiting in orders if waiting.order.key]
@@ -271,10 +271,10 @@ class Writer:
             if keys:
                 keys_cursor = connection.cursor(binary=True)
                 await keys_cursor.execute(_KEYS, ([k.user_id for k in keys], [k.key for k in keys]), prepare=True)
-            heads = [head_of(row) for row in await heads_cursor.fetchall()]
+            heads = [snapshot_of(row) for row in await heads_cursor.fetchall()]
             if keys:
                 for user_id, key, request_hash, task_id, version, status in await keys_cursor.fetchall():
-                    stored_keys[user_id, key] = StoredKey(bytes(request_hash), Repeated(task_id, version, status))
+                    stored_keys[user_id, key] = StoredKey(bytes(request_hash), Replayed(task_id, version, status))
         return {head.task.id: head for head in heads}, stored_keys
 
     async def _connected(self) -> AsyncConnection[Any]:
@@ -285,7 +285,7 @@ class Writer:
                 await prepare(self._connection)
         return self._connection
 
-    def _not_too_often(self, waiting: list[Waiting]) -> list[Waiting]:
+    def _not_too_often(self, waiting: list[PendingWrite]) -> list[PendingWrite]:
         """Those that may be decided again; the others are told that the store is overloaded."""
         again = []
         for one in waiting:
@@ -296,7 +296,7 @@ class Writer:
         return again
 
     @staticmethod
-    def _fail(groups: list[Group], error: Exception) -> list[Waiting]:
+    def _fail(groups: list[TaskWrites], error: Exception) -> list[PendingWrite]:
         for group in groups:
             group.fail(error)
         return []
@@ -315,7 +315,7 @@ def _not_counted(orders: int, seconds: float) -> None:
     """Nobody wants to know how many orders were committed at once, and how long it took."""
 
 
-def _refused(error: Exception, group: Group) -> Exception:
+def _refused(error: Exception, group: TaskWrites) -> Exception:
     if isinstance(error, pg.UniqueViolation) and group.base:
         return HistoryCorrupt(
             group.expected, "head-mismatch", "The log goes on behind the version that the view holds."

@@ -8,12 +8,12 @@ from domain.commands import (
     AddAttachment,
     ChangeFields,
     ChangeTranscript,
-    Circumstances,
     Command,
     Content,
     CreateDraft,
     DiscardDraft,
     ExpireDraft,
+    Metadata,
     PublishDraft,
     RemoveAttachment,
     RestoreDraft,
@@ -64,7 +64,7 @@ class Draft:
         self.do(CreateDraft(TTL, Content(fields)))
 
     def do(self, command: Command, expected: tuple[int, ...] | None = None) -> list[Recorded]:
-        given = Circumstances(self.now, USER, "request", expected)
+        given = Metadata(self.now, USER, "request", expected)
         events, after = decide(self.task, self.id, command, given)
         for event in events:
             self.task = evolve(self.task, event)

@@ -2,17 +2,17 @@
 
 from uuid import UUID, uuid4
 
-from domain.commands import ChangeFields, Circumstances, Command, Content, CreateDraft, decide
-from projections.current_task import ALWAYS, NAMES, Head, row_of
+from domain.commands import ChangeFields, Command, Content, CreateDraft, Metadata, decide
+from projections.current_task import ALWAYS, NAMES, Snapshot, row_of
 
 USER = UUID("3c90c3cc-0d44-4b50-8888-8dd25736052a")
 START = 1_790_000_000_000_000
 
 
-def after(head: Head | None, command: Command, now: int = START) -> Head:
+def after(head: Snapshot | None, command: Command, now: int = START) -> Snapshot:
     task_id = head.task.id if head else uuid4()
-    _, task = decide(head.task if head else None, task_id, command, Circumstances(now, USER, "request"))
-    return Head(task, bytes(32))
+    _, task = decide(head.task if head else None, task_id, command, Metadata(now, USER, "request"))
+    return Snapshot(task, bytes(32))
 
 
 def test_a_new_row_has_every_column() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from eventsourcing.persistence import StoredEvent
 
-from projections.current_task import COLUMNS, Head, head_of
+from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from service.store.codec import StoredRow
 from service.store.history import follow, recorded
 from tests.support.recorder import Recorder
@@ -29,11 +29,11 @@ def history(connection: psycopg.Connection[Any], task_id: str) -> list[StoredRow
     ]
 
 
-def view(connection: psycopg.Connection[Any], task_id: str) -> Head:
+def view(connection: psycopg.Connection[Any], task_id: str) -> Snapshot:
     """The task's row of the current-task view."""
     row = connection.execute(f"SELECT {COLUMNS} FROM current_task WHERE id = %s", (task_id,)).fetchone()
     assert row is not None
-    return head_of(row)
+    return snapshot_of(row)
 
 
 def check(database_url: str, recorder: Recorder) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def check(database_url: str, recorder: Recorder) -> dict[str, Any]:
     with psycopg.connect(database_url) as connection:
         for task_id in {person.task_id for person in recorder.people}:
             rows = history(connection, task_id)
-            head: Head | None = None
+            head: Snapshot | None = None
             for row in rows:
                 head = follow(head, row)  # versions without holes, every digest that of its bytes
             assert head == view(connection, task_id)

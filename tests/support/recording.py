@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.commands import ChangeFields, Circumstances, Command, Content, CreateDraft
-from service.writing.requests import Order
+from domain.commands import ChangeFields, Command, Content, CreateDraft, Metadata
+from service.writing.requests import WriteRequest
 from service.writing.writer import Writer
 
 START = 1_795_000_000_000_000
@@ -33,8 +33,8 @@ async def _record(database: str, orders: Sequence[tuple[UUID, Command]], owner: 
     await writer.start()
     try:
         for number, (task_id, command) in enumerate(orders):
-            given = Circumstances(START + number * 1_000_000, owner, f"request-{number}")
-            await writer.carry_out(Order(task_id, command, given))
+            given = Metadata(START + number * 1_000_000, owner, f"request-{number}")
+            await writer.submit(WriteRequest(task_id, command, given))
     finally:
         await writer.stop()
 

@@ -8,21 +8,21 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from domain.commands import ChangeFields, Circumstances
+from domain.commands import ChangeFields, Metadata
 from service.proof.verify import verdicts
 from service.store.scan import open_reading_connection, tasks_of_log_and_view
 from service.writing import writer as writing
 from service.writing.append import append
-from service.writing.batch import Group
-from service.writing.requests import Order, Outcome
+from service.writing.batch import TaskWrites
+from service.writing.requests import Committed, WriteRequest
 from service.writing.writer import Writer
 from tests.support.recording import OWNER, START, new_draft, record
 
-Append = Callable[[Any, Sequence[Group]], Awaitable[set[UUID]]]
+Append = Callable[[Any, Sequence[TaskWrites]], Awaitable[set[UUID]]]
 
 
-def titled(task_id: UUID, title: str) -> Order:
-    return Order(task_id, ChangeFields({"title": title}), Circumstances(START, OWNER, f"request-{title}"))
+def titled(task_id: UUID, title: str) -> WriteRequest:
+    return WriteRequest(task_id, ChangeFields({"title": title}), Metadata(START, OWNER, f"request-{title}"))
 
 
 def in_order(database: str, task_id: UUID, appending: Append, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
@@ -35,16 +35,16 @@ def in_order(database: str, task_id: UUID, appending: Append, monkeypatch: pytes
         writer = Writer(database)
         await writer.start()
         try:
-            await writer.carry_out(titled(task_id, "remembered"))
+            await writer.submit(titled(task_id, "remembered"))
             later: list[Awaitable[Any]] = []
 
-            async def first_time(connection: Any, groups: Sequence[Group]) -> set[UUID]:
+            async def first_time(connection: Any, groups: Sequence[TaskWrites]) -> set[UUID]:
                 monkeypatch.setattr(writing, "append", append)
-                later.extend(writer.carry_out(titled(task_id, title)) for title in ("second", "third"))
+                later.extend(writer.submit(titled(task_id, title)) for title in ("second", "third"))
                 return await appending(connection, groups)
 
             monkeypatch.setattr(writing, "append", first_time)
-            first = await asyncio.gather(writer.carry_out(titled(task_id, "first")), return_exceptions=True)
+            first = await asyncio.gather(writer.submit(titled(task_id, "first")), return_exceptions=True)
             return [*first, *await asyncio.gather(*later, return_exceptions=True)]
         finally:
             await writer.stop()
@@ -53,7 +53,7 @@ def in_order(database: str, task_id: UUID, appending: Append, monkeypatch: pytes
 
 
 def states(results: list[Any]) -> list[tuple[int, str] | type[BaseException]]:
-    return [(r.task.version, r.task.title) if isinstance(r, Outcome) else type(r) for r in results]
+    return [(r.task.version, r.task.title) if isinstance(r, Committed) else type(r) for r in results]
 
 
 def all_is_proven(database: str) -> bool:
@@ -77,7 +77,7 @@ def test_a_task_that_another_process_changed_meanwhile_is_decided_again(
     task_id = uuid4()
     record(database, (task_id, new_draft()))
 
-    async def lose(connection: Any, groups: Sequence[Group]) -> set[UUID]:
+    async def lose(connection: Any, groups: Sequence[TaskWrites]) -> set[UUID]:
         await asyncio.to_thread(record, database, (task_id, ChangeFields({"category": "c"})))
         return await append(connection, groups)
 
@@ -103,7 +103,7 @@ def test_nothing_builds_on_a_batch_that_failed(
     task_id = uuid4()
     record(database, (task_id, new_draft()))
 
-    async def fail(_connection: Any, _groups: Sequence[Group]) -> set[UUID]:
+    async def fail(_connection: Any, _groups: Sequence[TaskWrites]) -> set[UUID]:
         await asyncio.to_thread(record, database, (task_id, ChangeFields({"category": "c"})))
         raise error
 

@@ -49,11 +49,11 @@ async def read_diff(context: Context, call: Call, task_id: str) -> Reply:
     query = call.query()
     query.required("from"), query.required("to")
     before, after = query.version("from") or 0, query.version("to") or 0
-    head = await context.readable(call, parse_uuid(task_id, "task_id"))
+    snapshot = await context.readable(call, parse_uuid(task_id, "task_id"))
     for version in (before, after):
-        if not 1 <= version <= head.task.version:
+        if not 1 <= version <= snapshot.task.version:
             raise Problem("not-found", f"The task has no version {version}.")
-    old, new = await tasks_at_versions(context.store, head.task.id, before, after)
+    old, new = await tasks_at_versions(context.store, snapshot.task.id, before, after)
     if old is None or new is None:
         raise Problem("history-corrupt")
     fields = await asyncio.to_thread(diff, old, new)
@@ -63,9 +63,9 @@ async def read_diff(context: Context, call: Call, task_id: str) -> Reply:
 @route("GET", TASK + "/blame")
 async def read_blame(context: Context, call: Call, task_id: str) -> Reply:
     """Today's description in pieces, each with the event that brought it."""
-    head = await context.readable(call, parse_uuid(task_id, "task_id"))
+    snapshot = await context.readable(call, parse_uuid(task_id, "task_id"))
     view = Blame()
-    async for page in context.store.events(head.task.id):
+    async for page in context.store.events(snapshot.task.id):
         for row in page:
             view.apply(recorded(row))
     return json_reply(BlamedText(view.segments()))

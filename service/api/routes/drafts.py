@@ -25,8 +25,8 @@ from service.api.routing import route
 from service.http import body as schemas
 from service.http.problems import Problem
 from service.http.request import Call, parse_uuid
-from service.store.history import proven_head, task_at_version
-from service.writing.requests import IdempotencyKey, Outcome, ProofOutdated, Repeated
+from service.store.history import proven_snapshot, task_at_version
+from service.writing.requests import Committed, IdempotencyKey, ProofOutdated, Replayed
 
 MERGE_PATCH = "application/merge-patch+json"
 PLAIN = "application/json"
@@ -73,20 +73,20 @@ async def create_task(context: Context, call: Call) -> Reply:
 async def publish(context: Context, call: Call, task_id: str) -> Reply:
     """Replay and check the history, then open the task to bidders."""
     task, _, key = await _read(call, task_id, 200)
-    head = await context.owned(call, task)
+    snapshot = await context.owned(call, task)
     proven = None
-    if head.task.status_at(call.now) == "draft":
-        proven = await proven_head(context.store, task)
+    if snapshot.task.status_at(call.now) == "draft":
+        proven = await proven_snapshot(context.store, task)
     command = PublishDraft(context.settings.publish_rules)
     while True:
         try:
-            result = await context.carry_out(call, task, command, key, proven=proven)
+            result = await context.submit(call, task, command, key, proven=proven)
             return await _reply(context, call, result, 200)
         except ProofOutdated:
-            outdated, proven = proven, await proven_head(context.store, task, proven)
+            outdated, proven = proven, await proven_snapshot(context.store, task, proven)
             if proven == outdated:
                 message = "The log ends before the version that the view holds."
-                raise HistoryCorrupt(head.task.version, "event-missing", message) from None
+                raise HistoryCorrupt(snapshot.task.version, "event-missing", message) from None
 
 
 @route("DELETE", TASK)
@@ -180,14 +180,14 @@ async def _carried_out(
     status: int | None = None,
     **more: Any,
 ) -> Reply:
-    result = await context.carry_out(call, task_id, command, key, **more)
+    result = await context.submit(call, task_id, command, key, **more)
     if status is None:
         status = 201 if isinstance(command, CreateDraft) else 200
     return await _reply(context, call, result, status)
 
 
-async def _reply(context: Context, call: Call, result: Outcome | Repeated, status: int) -> Reply:
-    if isinstance(result, Repeated):
+async def _reply(context: Context, call: Call, result: Committed | Replayed, status: int) -> Reply:
+    if isinstance(result, Replayed):
         task = await context.as_of(result)
         status, now = result.status, task.updated_at
     else:

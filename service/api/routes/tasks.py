@@ -58,10 +58,10 @@ async def read_task(context: Context, call: Call, task_id: str) -> Reply:
     version, moment = query.version("version"), query.moment("at")
     if version is not None and moment is not None:
         raise Problem("malformed-parameter", "Give version or at, not both.")
-    head = await context.readable(call, parse_uuid(task_id, "task_id"))
-    task, now = head.task, call.now
+    snapshot = await context.readable(call, parse_uuid(task_id, "task_id"))
+    task, now = snapshot.task, call.now
     if version is not None:
-        task = await _at_version(context, head.task, version)
+        task = await _at_version(context, snapshot.task, version)
         now = task.updated_at
     elif moment is not None:
         found = await task_at_time(context.store, task.id, moment)
@@ -141,20 +141,20 @@ def _cursor_text(cursor: Cursor) -> str:
 @route("GET", TASK + "/transcript")
 async def read_transcript(context: Context, call: Call, task_id: str) -> Reply:
     """The voice transcript, where there is one."""
-    head = await context.readable(call, parse_uuid(task_id, "task_id"))
-    if not head.task.transcript:
+    snapshot = await context.readable(call, parse_uuid(task_id, "task_id"))
+    if not snapshot.task.transcript:
         raise Problem("not-found", "The task has no transcript.")
-    return json_reply({"text": head.task.transcript}, more=task_headers(head.task)[:2])
+    return json_reply({"text": snapshot.task.transcript}, more=task_headers(snapshot.task)[:2])
 
 
 @route("GET", TASK + "/publish-check")
 async def publish_check(context: Context, call: Call, task_id: str) -> Reply:
     """What publishing would say now, without doing it."""
-    head = await context.readable(call, parse_uuid(task_id, "task_id"))
-    status = head.task.status_at(call.now)
+    snapshot = await context.readable(call, parse_uuid(task_id, "task_id"))
+    status = snapshot.task.status_at(call.now)
     if status != "draft":
         raise NotADraft(status)
-    found = violations(head.task, context.settings.publish_rules)
+    found = violations(snapshot.task, context.settings.publish_rules)
     return json_reply(PublishCheck(not found, found))
 
 
