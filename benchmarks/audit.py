@@ -20,7 +20,8 @@ from service.proof.checkpoint import damages, take_checkpoint
 from service.proof.verify import verdicts
 from service.store.migrate import migrate
 from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
-from service.views.rebuild_current_task import rebuild_current_task
+from service.views.current_task import CurrentTask
+from service.views.rebuild import rebuild
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def main(events: int, length: int) -> None:
         timed("write a synthetic log", events, lambda: write_log(url, log))
         with open_reading_connection(url) as connection:
             connection.execute("ANALYZE draft_events")
-            rebuilt = timed("rebuild current_task", events, lambda: rebuild_current_task(url))
+            rebuilt = timed("rebuild current_task", events, lambda: rebuild(url, CurrentTask()))
             connection.execute("ANALYZE current_task")
             verified = timed(
                 "verify --all: chains, heads, replays, views",
