@@ -12,7 +12,7 @@ set -eu
 
 data=${PALIMPSEST_DATA_DIR:-.palimpsest}
 python=${PYTHON:-.venv/bin/python}
-programs=$("$python" -c 'from service.embedded import programs; print(programs())')
+programs=$("$python" -c 'from service.postgres.server import programs; print(programs())')
 
 server() { # the program, connected to the running server
     program=$1

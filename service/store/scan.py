@@ -5,7 +5,7 @@ which is the fastest way out of the store and keeps memory flat.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -18,7 +18,9 @@ from psycopg.types.json import set_json_loads
 
 from domain.task import Task
 from projections.current_task import COLUMNS, Snapshot, snapshot_of
+from service.store import locks
 from service.store.codec import LogRow
+from service.store.log import LAST_POSITION
 
 TASKS = 500
 """Tasks in one snapshot."""
@@ -155,9 +157,13 @@ def _tasks_where(connection: Connection[Any], of_log: sql.Composable, of_view: s
         copy.set_types(_EVENT_TYPES)
         for packed, rows in groupby(copy.rows(), lambda row: row[0]):
             task_id = UUID(bytes=packed)
-            yield task_id, view.pop(task_id, None), (LogRow(*row[1:]) for row in rows)
+            yield task_id, view.pop(task_id, None), _log_rows(task_id, rows)
     for task_id, remembered in view.items():
         yield task_id, remembered, iter(())
+
+
+def _log_rows(task_id: UUID, rows: Iterable[Any]) -> Iterator[LogRow]:
+    return (LogRow(position, task_id, *rest) for _, position, *rest in rows)
 
 
 def _remembered(connection: Connection[Any], where: sql.Composable) -> dict[UUID, Remembered]:
@@ -186,15 +192,15 @@ def _heads(connection: Connection[Any], where: sql.Composable) -> list[Snapshot]
         return list(map(snapshot_of, cursor))
 
 
-def last_position(connection: Connection[Any]) -> int:
+def settled_position(connection: Connection[Any]) -> int:
     """The position of the last event, 0 where there is none, with nothing before it still to come.
 
     Positions are given out under the lock of `append_events`: whoever holds it, if only shared, knows that every
     event below the last one is committed and visible.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock_shared(7018115364)")
-        row = connection.execute("SELECT coalesce(max(notification_id), 0) FROM draft_events").fetchone()
+        connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (locks.APPEND,))
+        row = connection.execute(LAST_POSITION).fetchone()
     assert row is not None
     return int(row[0])
 

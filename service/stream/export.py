@@ -19,9 +19,9 @@ from psycopg import Connection
 
 from projections.history import envelope
 from projections.redaction import redacted
+from service.store.codec import LoggedEvent, logged
 from service.store.connections import connect
-from service.store.history import Logged, logged
-from service.store.log import ROWS_BEHIND, last_position_now, stored_rows
+from service.store.log import last_position, rows_after
 
 RUN = 50_000
 """Events between two states of the manifest; what an export holds in memory."""
@@ -35,7 +35,7 @@ DAY = 86_400_000_000
 MANIFEST = "manifest.json"
 
 Format = Literal["parquet", "ndjson"]
-Write = Callable[[Path, Sequence[Logged], bool], None]
+Write = Callable[[Path, Sequence[LoggedEvent], bool], None]
 Progress = Callable[[int], None]
 """Told how many positions have been passed since."""
 
@@ -82,7 +82,7 @@ def export(
     write = _writer(kind)
     manifest = _begin(directory, kind, after, redact)
     with connect(database_url) as connection, _no_search_for_cycles():
-        head = last_position_now(connection)
+        head = last_position(connection)
         progress = began(manifest.upto, head)
         while rows := _rows(connection, manifest.upto, head, run):
             files = [_write(directory, day, kind, list(group), write, redact) for day, group in _by_day(rows)]
@@ -142,13 +142,12 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[Logged]:
+def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[LoggedEvent]:
     """The next events behind `after` up to `head`, at most `limit`."""
-    rows: list[Logged] = []
+    rows: list[LoggedEvent] = []
     while len(rows) < limit:
-        cursor = connection.cursor(binary=True)
         size = min(CHUNK, limit - len(rows))
-        chunk = stored_rows(cursor.execute(ROWS_BEHIND, (after, size), prepare=True).fetchall())
+        chunk = rows_after(connection, after, size)
         known = [logged(row) for row in chunk if row.position <= head]
         rows += known
         if len(known) < size:
@@ -157,16 +156,16 @@ def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> lis
     return rows
 
 
-def _by_day(rows: list[Logged]) -> Iterator[tuple[int, Iterator[Logged]]]:
+def _by_day(rows: list[LoggedEvent]) -> Iterator[tuple[int, Iterator[LoggedEvent]]]:
     """The events by the day (UTC, from 1970 on) on which they occurred, in order of positions within it."""
     return groupby(sorted(rows, key=_day), key=_day)
 
 
-def _day(row: Logged) -> int:
+def _day(row: LoggedEvent) -> int:
     return row.event.occurred_at // DAY
 
 
-def _write(directory: Path, day: int, kind: Format, rows: list[Logged], write: Write, redact: bool) -> File:
+def _write(directory: Path, day: int, kind: Format, rows: list[LoggedEvent], write: Write, redact: bool) -> File:
     first, last = rows[0].position, rows[-1].position
     path = (
         directory
@@ -183,7 +182,7 @@ def _write(directory: Path, day: int, kind: Format, rows: list[Logged], write: W
     return File(str(path.relative_to(directory)), len(rows), first, last, digest)
 
 
-def _write_lines(path: Path, rows: Sequence[Logged], redact: bool) -> None:
+def _write_lines(path: Path, rows: Sequence[LoggedEvent], redact: bool) -> None:
     envelopes = (envelope(*row) for row in rows)
     shown = map(redacted, envelopes) if redact else envelopes
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in shown))

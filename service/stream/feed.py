@@ -18,10 +18,9 @@ from psycopg import AsyncConnection
 
 from projections.history import Envelope, envelope
 from projections.redaction import redacted
-from service.store.codec import StoredRow
+from service.store.codec import LogRow, recorded
 from service.store.connections import CONNECTION, configure
-from service.store.history import recorded
-from service.store.log import CHUNK, EventLog, Filters, read_head, read_rows
+from service.store.log import CHUNK, EventLog, Filters, read_last_position, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +51,10 @@ _encode = msgspec.json.Encoder().encode
 class Run:
     """The events behind position `after` up to `upto`, and the frames that stand for them."""
 
-    def __init__(self, after: int, upto: int, rows: list[StoredRow]) -> None:
+    def __init__(self, after: int, upto: int, rows: list[LogRow]) -> None:
         self.after = after
         self.upto = upto
-        self.size = sum(len(row.stored.state) + 500 for row in rows)
+        self.size = sum(len(row.state) + 500 for row in rows)
         self._envelopes = [envelope(row.position, recorded(row), row.digest) for row in rows]
         self._frames: dict[bool, bytes] = {}
 
@@ -202,7 +201,7 @@ class Feed:
     async def _follow(self, connection: AsyncConnection[Any]) -> None:
         head = self._head
         if head is None:
-            self._head = head = await read_head(connection)
+            self._head = head = await read_last_position(connection)
             self._wake()
         clock = asyncio.get_running_loop().time
         while True:

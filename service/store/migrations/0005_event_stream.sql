@@ -38,7 +38,7 @@ SELECT
     originator_id AS task_id,
     originator_version AS version,
     topic AS type,
-    timestamptz 'epoch' + (state ->> 1)::bigint * interval '1 microsecond' AS occurred_at,
+    from_microseconds((state ->> 1)::bigint) AS occurred_at,
     event_actor(state ->> 2) AS actor,
     state ->> 4 AS cause,
     event_data(topic, state -> 5) AS data
