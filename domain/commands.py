@@ -69,7 +69,7 @@ def content_of(task: Task) -> Content:
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What somebody wants to happen to one task."""
+    """What a user or the system wants to happen to one task."""
 
 
 class CreateDraft(Command, frozen=True):
@@ -202,7 +202,7 @@ class _Draft:
         self.change_attachments(cause, content.attachments)
 
     def change_attachments(self, cause: Cause, wanted: tuple[str, ...]) -> None:
-        """Keep the longest common beginning; what stands behind it is removed and added in the wanted order."""
+        """Keep the longest common beginning; the rest is removed, and added in the wanted order."""
         kept = 0
         current = self.existing.attachments
         # References that stay in place are those of the wanted order that are met in it.

@@ -30,7 +30,7 @@ and always `ALWAYS`."""
 NAMES = (*Task.__struct_fields__, "digest")
 
 ALWAYS = ("id", "version", "updated_at", "expires_at", "compute_budget", "brand_kit_id", "prototype_tier")
-"""The key, what belongs to every change, and what may change to null, which absence could not be told from."""
+"""The key, what belongs to every change, and what may change to null, which must differ from absent."""
 
 _TIMES = ("created_at", "expires_at", "updated_at")
 
@@ -75,7 +75,7 @@ def snapshot_of(columns: Sequence[Any]) -> Snapshot:
 
 
 class TaskView(msgspec.Struct, frozen=True):
-    """The body of a task response: exactly these fields, in this order (contract section 3)."""
+    """The body of a task response: exactly these fields, in this order (docs/api.md, The task)."""
 
     id: UUID
     user_id: UUID

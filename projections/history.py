@@ -56,7 +56,7 @@ def envelope(position: int, event: Recorded, digest: bytes) -> Envelope:
 
 
 def data_of(data: Event) -> dict[str, Any]:
-    """An event's data with the names of the contract."""
+    """An event's data by its field names (docs/api.md, Events)."""
     match data:
         case DraftFieldChanged(field, None, value):
             return {"field": field, "value": value}

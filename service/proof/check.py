@@ -35,7 +35,7 @@ PROBLEMS = {
 """Every code of a finding, and what it says; docs/proof.md explains them."""
 
 REPAIRABLE = frozenset({"view-missing", "log-ahead-of-view", "view-mismatch", "view-unreadable"})
-"""Where the log is whole and has what the view remembers, so that the view can be made from it anew."""
+"""Where the log is whole and has what the view remembers, so that the view can be rebuilt from it."""
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ SLICE = 100
 
 
 def verdicts(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterator[Verdict]:
-    """One verdict a task; `advance` is told of the events that were looked at."""
+    """One verdict a task; `advance` receives the number of events examined."""
     for check in checked(tasks, advance):
         yield check.verdict()
 

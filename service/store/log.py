@@ -1,6 +1,6 @@
 """The log by position: its head, pages of it under filters, and the position of a moment.
 
-Positions are in commit order, so that whoever has read up to one has missed nothing before it. Every answer rests
+Positions are in commit order, so a reader that has read up to one has missed nothing before it. Every answer rests
 on one snapshot: a page looks at what was committed when its extent was measured, and at nothing else.
 """
 
@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, Connection
 
 from projections.times import moment_of
 from service.store.codec import LogRow
-from service.store.connections import LONG_SILENCE, ReadingPool
+from service.store.connections import LONG_READ_TIMEOUT, ReadingPool
 
 CHUNK = 256
 """Events fetched and encoded at a time; what a reader of any number of them holds in memory."""
@@ -71,7 +71,7 @@ ORDER BY originator_version LIMIT {CHUNK}
 
 _ROWS_AFTER = f"SELECT {_COLUMNS} FROM draft_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 
-# Behind the blocks that the view has finished, the events themselves are asked.
+# After the blocks that the view has finished, the events themselves are searched.
 _MOMENT_BLOCK = "SELECT block FROM moment.block WHERE latest >= %(moment)s ORDER BY latest, block LIMIT 1"
 _FINISHED = "SELECT coalesce(max(block), 0) FROM moment.block"
 _FIRST_SINCE = """
@@ -107,10 +107,10 @@ class EventLog:
             return await read_last_position(connection)
 
     async def extent(self, after: int, limit: int, filters: Filters) -> Extent:
-        """The extent of a page of `limit` events behind position `after`.
+        """The extent of a page of `limit` events after position `after`.
 
         It ends with the last event of a full page, at the head, or where as many positions were looked at as one
-        page may (`WINDOW`); of a page behind the head, at `after`.
+        page may (`WINDOW`); of a page beyond the head, at `after`.
         """
         query = EXTENT if filters.task_id is None else _TASK_EXTENT
         async with self._pool.long_connection() as connection:
@@ -124,11 +124,11 @@ class EventLog:
         return Extent(max(after, reached), head)
 
     async def rows(self, after: int, upto: int, filters: Filters) -> AsyncIterator[list[LogRow]]:
-        """The events behind `after` up to `upto`, in chunks; no connection is held between two of them."""
+        """The events after `after` up to `upto`, in chunks; no connection is held between two of them."""
         query = _ROWS if filters.task_id is None else _TASK_ROWS
         while after < upto:
             # Whether the store answers was asked for the page's extent, and not again for each of its chunks.
-            async with self._pool.connection(silence=LONG_SILENCE) as connection:
+            async with self._pool.connection(read_timeout=LONG_READ_TIMEOUT) as connection:
                 chunk = await _read(connection, query, {**_arguments(filters), "after": after, "upto": upto})
             if chunk:
                 yield chunk
@@ -139,7 +139,7 @@ class EventLog:
     async def before(self, moment: int) -> int:
         """The position before the first event, in order of positions, that occurred at `moment` or later.
 
-        Exact whatever the clocks of the writers did: the view `moment` keeps the latest time up to each block of
+        Exact, even where the writers' clocks went back: the view `moment` keeps the latest time up to each block of
         positions, which never falls. Only a block, and what that view has not reached yet, is looked through.
         """
         async with self._pool.long_connection() as connection:

@@ -1,4 +1,4 @@
-"""Reading the whole log, synchronously, for commands: by task with the view beside it, or by position.
+"""Reading the whole log, synchronously, for commands: by task, together with its row of the view, or by position.
 
 Each stretch has a short snapshot of its own, so that long reading holds nothing up; rows come by COPY in binary,
 which is the fastest way out of the store and keeps memory flat.
@@ -29,7 +29,7 @@ EVENTS = 100_000
 """Events in one stretch of the log read by position."""
 
 UNREADABLE_VALUE = (psycopg.DataError, psycopg.NotSupportedError, ValueError)
-"""What reading a row raises that holds an infinite time, or JSON that nobody can have sent."""
+"""What reading a row raises that holds an infinite time, or JSON that no request can have sent."""
 
 _EVENT_TYPES = ["bytea", "int8", "int8", "text", "bytea", "bytea"]
 
@@ -96,7 +96,7 @@ def count_events(connection: Connection[Any]) -> int:
 
 
 def count_events_after(connection: Connection[Any], position: int) -> int:
-    """The number of events behind a position now."""
+    """The number of events after a position now."""
     row = connection.execute("SELECT count(*) FROM draft_events WHERE notification_id > %s", (position,)).fetchone()
     assert row is not None
     return int(row[0])
@@ -195,7 +195,7 @@ def _heads(connection: Connection[Any], where: sql.Composable) -> list[Snapshot]
 def settled_position(connection: Connection[Any]) -> int:
     """The position of the last event, 0 where there is none, with nothing before it still to come.
 
-    Positions are given out under the lock of `append_events`: whoever holds it, if only shared, knows that every
+    Positions are given out under the lock of `append_events`: a session that holds it, if only shared, knows that every
     event below the last one is committed and visible.
     """
     with connection.transaction():

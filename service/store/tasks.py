@@ -135,7 +135,7 @@ class Store:
 
     async def overdue(self, now: int, limit: int = 500) -> list[UUID]:
         """Drafts whose life is over at the time `now` and not recorded as expired; empty when there are no more."""
-        async with self._pool.connection(silence=None) as connection:
+        async with self._pool.connection(read_timeout=None) as connection:
             # Most that come up have been changed since: they are looked at again when their new life ends.
             await connection.execute(
                 "UPDATE current_task SET sweep_at = expires_at WHERE sweep_at <= %s AND expires_at > %s",
@@ -149,7 +149,7 @@ class Store:
 
     async def forget_keys(self, hours: int) -> None:
         """Remove idempotency keys that are older than `hours`."""
-        async with self._pool.connection(silence=None) as connection:
+        async with self._pool.connection(read_timeout=None) as connection:
             await connection.execute(
                 "DELETE FROM idempotency_key WHERE created_at < now() - %s * interval '1 hour'", (hours,)
             )

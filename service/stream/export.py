@@ -1,7 +1,7 @@
-"""The log in bulk: files of events by day, and a manifest that tells what is in them.
+"""The log in bulk: files of events by day, and a manifest that lists what is in them.
 
-An export goes on where its manifest ends. Files are written aside and renamed, the manifest last, so that whatever
-ends an export, the manifest names whole files only, and what it does not name is removed by the next run.
+An export goes on where its manifest ends. Files are written under another name and renamed, the manifest last: however
+an export ends, the manifest names whole files only, and what it does not name is removed by the next run.
 """
 
 import gc
@@ -37,7 +37,7 @@ MANIFEST = "manifest.json"
 Format = Literal["parquet", "ndjson"]
 Write = Callable[[Path, Sequence[LoggedEvent], bool], None]
 Progress = Callable[[int], None]
-"""Told how many positions have been passed since."""
+"""Receives the number of positions passed since the last call."""
 
 
 class ExportError(Exception):
@@ -55,7 +55,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What an export holds: every event behind position `after` up to `upto`, in `files`."""
+    """What an export holds: every event after position `after` up to `upto`, in `files`."""
 
     format: Format
     redacted: bool
@@ -74,9 +74,9 @@ def export(
     run: int = RUN,
     began: Callable[[int, int], Progress] = lambda after, head: lambda steps: None,
 ) -> Manifest:
-    """Write what the log holds now behind `after`, or behind the last export into `directory`.
+    """Write what the log holds now after `after`, or after the last export into `directory`.
 
-    `began` is told where it begins and ends, and gives what is told of each step. Raises `ExportError`, and
+    `began` receives where it begins and ends, and returns what receives each step. Raises `ExportError`, and
     `HistoryCorrupt` for an event that cannot be read.
     """
     write = _writer(kind)
@@ -143,7 +143,7 @@ def _no_search_for_cycles() -> Iterator[None]:
 
 
 def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[LoggedEvent]:
-    """The next events behind `after` up to `head`, at most `limit`."""
+    """The next events after `after` up to `head`, at most `limit`."""
     rows: list[LoggedEvent] = []
     while len(rows) < limit:
         size = min(CHUNK, limit - len(rows))

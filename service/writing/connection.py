@@ -1,6 +1,6 @@
 """The writer's connection to the store: opened when it is needed, and used as directly as libpq allows.
 
-psycopg's cursor converts, prepares and waits anew for each query; `append_events` is called for every batch of
+psycopg's cursor converts, prepares and waits for each query again; `append_events` is called for every batch of
 autosaves. Its parameters are made as bytes at once, and it is prepared once a connection (measured: 190 microseconds
 of this process a batch of one instead of 320, and 0.44 ms instead of 0.63 ms until it is durable).
 """

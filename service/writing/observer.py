@@ -1,10 +1,10 @@
-"""What the writer tells of its work, for metrics."""
+"""What the writer reports of its work, for metrics."""
 
 from typing import Protocol
 
 
 class WriteObserver(Protocol):
-    """Is told what happens on the write path; it must neither wait nor raise."""
+    """Receives what happens on the write path; it must neither wait nor raise."""
 
     def committed(self, requests: int, seconds: float) -> None:
         """One call of `append_events` made the changes of so many requests durable, and took so long."""

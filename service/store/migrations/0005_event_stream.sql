@@ -1,4 +1,4 @@
--- The log as analysts read it: the stored arrays spelled out as in the contract's envelope.
+-- The log as analysts read it: the stored arrays spelled out as in the envelope of docs/api.md.
 -- A state is [schema, microseconds, actor, request id, cause, payload]; an actor is "system" or the 16 bytes
 -- of a uuid in base64url.
 CREATE FUNCTION event_data(topic text, payload jsonb) RETURNS jsonb
