@@ -19,7 +19,7 @@ from service.postgres.server import embedded_server
 from service.proof.checkpoint import damages, take_checkpoint
 from service.proof.verify import verdicts
 from service.store.migrate import migrate
-from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
+from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
 from service.views.current_task import CurrentTask
 from service.views.rebuild import rebuild
 
@@ -57,7 +57,7 @@ def main(events: int, length: int) -> None:
                 events,
                 lambda: list(verdicts(tasks_of_log_and_view(connection), nothing)),
             )
-            position = last_position(connection)
+            position = settled_position(connection)
             checkpoint = timed("checkpoint", events, lambda: take_checkpoint(connection, position, 0, nothing))
             found = timed("verify --checkpoint", events, lambda: list(damages(connection, checkpoint, nothing)))
             assert not found

@@ -16,16 +16,14 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
+from service.store import locks
 from service.store.connections import connect
-from service.store.log import last_position_now
+from service.store.log import last_position
 from service.views.followed import VIEWS
 from service.views.rebuild import BATCH
 from service.views.view import FollowingView, Positioned, events_after
 
 log = logging.getLogger(__name__)
-
-LEADER_LOCK = 7018115366
-"""The advisory lock that the leading projector holds."""
 
 PAUSE = 0.25
 """Seconds between two looks at the log when everything is applied: what comes meanwhile shares a transaction."""
@@ -101,7 +99,7 @@ class Projector:
     def _lead(self, connection: Connection[Any]) -> bool:
         """Wait for the lead; False when stopped meanwhile. Views that had failed are tried again."""
         while not self._stopping.is_set():
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (locks.LEAD,)).fetchone()
             if row and row[0]:
                 connection.execute("UPDATE followed_view SET failure = NULL WHERE failure IS NOT NULL")
                 self.leading = True
@@ -114,7 +112,7 @@ class Projector:
         seen = -1
         while not self._stopping.is_set():
             # An idle log costs one look at its head, and no transaction.
-            head = last_position_now(connection)
+            head = last_position(connection)
             if head != seen:
                 while self._turn(connection, batches):
                     pass

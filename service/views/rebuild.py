@@ -14,12 +14,10 @@ from psycopg import Connection, errors, sql
 
 from domain.errors import HistoryCorrupt
 from service.proof.check import Verdict
+from service.store import locks
 from service.store.connections import connect
 from service.store.scan import open_reading_connection
 from service.views.shadow import CannotSwap, Tables, drop_shadow, lock_originals, make_shadow, swap_in
-
-REBUILD_LOCK = 7018115367
-"""The advisory lock that a rebuild holds."""
 
 BATCH = 2000
 """Events in one transaction."""
@@ -85,7 +83,7 @@ def rebuild(
     """
     tables = Tables(view.schema, view.tables, f"{view.name}_shadow")
     with open_reading_connection(database_url) as reading, connect(database_url) as connection:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (REBUILD_LOCK,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (locks.REBUILD,)).fetchone()
         if not row or not row[0]:
             raise RebuildRunning("another rebuild is running")
         # What a crash loses of the shadow is rebuilt: only the log has to be durable.

@@ -23,7 +23,7 @@ _COUNTS = Day.__struct_fields__
 _MOMENTS = ("created_at", "published_at", "last_edit_at")
 
 _KNOWN_DRAFTS = "SELECT {} FROM draft WHERE task_id = ANY (%s)".format(
-    ", ".join(f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in _MOMENTS else name for name in _DRAFT)
+    ", ".join(f"to_microseconds({name})" if name in _MOMENTS else name for name in _DRAFT)
 )
 _WRITE_DRAFTS = """
 INSERT INTO draft SELECT * FROM json_populate_recordset(NULL::draft, %s::json)

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 
 from domain.events import Recorded
-from service.store.codec import StoredRow
-from service.store.history import recorded
-from service.store.log import ROWS_BEHIND, stored_rows
+from service.store.codec import recorded
+from service.store.log import rows_after
 from service.views.rebuild import Advance, Rebuilt
 
 
@@ -54,12 +53,6 @@ class FollowingView(ABC):
             "UPDATE followed_view SET position = %s, failure = NULL, changed_at = now() WHERE name = %s",
             (position, self.name),
         )
-
-
-def rows_after(connection: Connection[Any], position: int, limit: int) -> list[StoredRow]:
-    """At most `limit` rows of the log after a position."""
-    cursor = connection.cursor(binary=True)
-    return stored_rows(cursor.execute(ROWS_BEHIND, (position, limit), prepare=True).fetchall())
 
 
 def events_after(connection: Connection[Any], position: int, limit: int) -> list[Positioned]:

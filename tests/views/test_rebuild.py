@@ -16,10 +16,11 @@ from psycopg import Connection
 from domain.commands import AddAttachment, ChangeFields, ChangeTranscript, DiscardDraft
 from service.postgres.server import programs
 from service.proof.verify import verdicts
+from service.store import locks
 from service.store.scan import open_reading_connection, tasks_of_log_and_view
 from service.views.current_task import CurrentTask
 from service.views.followed import VIEWS
-from service.views.rebuild import REBUILD_LOCK, Rebuildable, RebuildRefused, RebuildRunning, Rebuilt, rebuild
+from service.views.rebuild import Rebuildable, RebuildRefused, RebuildRunning, Rebuilt, rebuild
 from service.views.shadow import CannotSwap
 from tests.support.harness import Client, Server, run_palimpsest
 from tests.support.recording import new_draft, record, record_drafts
@@ -297,7 +298,7 @@ def test_an_unreadable_event_refuses_the_rebuild_of_a_view_that_follows(varied: 
 
 def test_one_rebuild_at_a_time(varied: str) -> None:
     with psycopg.connect(varied, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (REBUILD_LOCK,))
+        connection.execute("SELECT pg_advisory_lock(%s)", (locks.REBUILD,))
         with pytest.raises(RebuildRunning, match="another rebuild"):
             rebuild(varied, CurrentTask())
 
