@@ -33,7 +33,7 @@ export class SignInForm {
    */
   show(heading, { error = '', strip = false } = {}) {
     this.#heading.textContent = heading;
-    this.#section.classList.toggle('again', strip);
+    this.#section.classList.toggle('strip', strip);
     this.#section.hidden = false;
     this.#showError(error);
   }
