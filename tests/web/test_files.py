@@ -57,6 +57,14 @@ def test_the_form_offers_the_ranges_of_the_service() -> None:
     assert 'type="range" min="{}" max="{}"'.format(*task.EXPERIMENTATION_RANGE) in form
 
 
+def test_the_form_calls_the_fields_as_the_other_pages_do() -> None:
+    names = dict(re.findall(r"(\w+): '([^']+)'", (WEB / "common" / "field-names.js").read_text()))
+    labels = dict(re.findall(r'<label[^>]* for="(\w+)">([^<]+)', (WEB / "compose" / "compose.html").read_text()))
+
+    fields = {*task.FIELDS, "transcript"}
+    assert {field: labels[field].strip() for field in fields} == {field: names[field] for field in fields}
+
+
 def test_the_autosave_client_can_be_copied_as_one_folder() -> None:
     assert imports(WEB / "autosave.js") == set(AUTOSAVE.glob("*.js"))
 
