@@ -297,7 +297,7 @@ def test_loading_goes_on_where_the_connection_was_lost(person: Person) -> None:
     page = person.context.new_page()
     page.route("**/history?*", cut)
     page.goto(f"{person.url}/replay/{task_id}#token={person._token}")
-    expect(page.locator("#waiting-words")).to_contain_text("10 events are here")
+    expect(page.locator("#waiting-words")).to_contain_text("10 events are loaded")
     page.get_by_role("button", name="Try again").click()
 
     expect(page.locator("#moment")).to_contain_text("Version 26 of 26")
