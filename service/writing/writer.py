@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from service.writing.append import append, prepare
 from service.writing.batch import Batch, KeyName, PendingWrite, Result, StoredKey, TaskWrites
 from service.writing.connection import backend_of, open_writing_connection
 from service.writing.contention import ContentionLock
+from service.writing.observer import WriteObserver
 from service.writing.requests import Overloaded, Replayed, WriteRequest
 from service.writing.snapshots import SnapshotCache
 
@@ -61,7 +62,9 @@ _KEYS = (
 class Writer:
     """Carries out orders, many in one commit. `start` and `stop` it in the loop that uses it."""
 
-    def __init__(self, database_url: str, heads: SnapshotCache | None = None) -> None:
+    def __init__(
+        self, database_url: str, heads: SnapshotCache | None = None, *, observer: WriteObserver | None = None
+    ) -> None:
         self._database_url = database_url
         self._heads = heads if heads is not None else SnapshotCache()
         self._turns = ContentionLock()
@@ -76,9 +79,7 @@ class Writer:
         self._batch = Batch(self._heads, self._mapper)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
-        self.conflicts = 0
-        self.lookups = 0
-        self.committed: Callable[[int, float], None] = _not_counted
+        self._observer = observer or _NoObserver()
 
     @property
     def waiting(self) -> int:
@@ -112,6 +113,8 @@ class Writer:
         if self.waiting >= MAX_WAITING or self._stopping:
             future.set_exception(Overloaded("Too many changes are waiting."))
             return future
+        if order.key:
+            future.add_done_callback(self._notice_replay)
         waiting = PendingWrite(order, future)
         if self._queue or len(self._next) >= MAX_BATCH:
             self._queue.append(waiting)
@@ -119,6 +122,10 @@ class Writer:
             self._next.add(waiting)
         self._arrived.set()
         return future
+
+    def _notice_replay(self, future: asyncio.Future[Result]) -> None:
+        if not future.cancelled() and not future.exception() and isinstance(future.result(), Replayed):
+            self._observer.replayed()
 
     async def _work(self) -> None:
         while True:
@@ -189,7 +196,7 @@ class Writer:
                 self._heads.remember(group.head)
         try:
             losers = await append(connection, groups)
-            self.committed(sum(len(group.waiting) for group in groups), time.perf_counter() - begun)
+            self._observer.committed(sum(len(group.waiting) for group in groups), time.perf_counter() - begun)
         except (psycopg.Error, OSError) as error:
             self._heads.clear()
             if connection.closed:
@@ -206,7 +213,7 @@ class Writer:
         again = []
         for group in groups:
             if group.task_id in losers:
-                self.conflicts += 1
+                self._observer.conflict()
                 self._heads.lost(group.task_id)
                 self._turns.lost()
                 again += self._not_too_often(group.waiting)
@@ -216,7 +223,7 @@ class Writer:
 
     async def _look(self, groups: list[TaskWrites], error: Exception) -> list[PendingWrite]:
         """The connection was lost between the call and its answer: see in the log which groups were recorded."""
-        self.lookups += 1
+        self._observer.lookup()
         log.warning("connection lost while committing, looking what was recorded: %s", error)
         found: set[tuple[UUID, int, bytes]] = set()
         try:
@@ -311,8 +318,13 @@ class Writer:
         self._watcher = self._loop.call_later(WATCH_INTERVAL, self._watch)
 
 
-def _not_counted(orders: int, seconds: float) -> None:
-    """Nobody wants to know how many orders were committed at once, and how long it took."""
+class _NoObserver(WriteObserver):
+    """Ignores everything."""
+
+    def committed(self, requests: int, seconds: float) -> None: ...
+    def conflict(self) -> None: ...
+    def lookup(self) -> None: ...
+    def replayed(self) -> None: ...
 
 
 def _refused(error: Exception, group: TaskWrites) -> Exception:

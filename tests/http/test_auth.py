@@ -360,7 +360,7 @@ def test_keys_are_rotated_without_a_refused_request(tmp_path: Path, start_server
     assert status(unknown) == 401
 
     hang_up(b"{ no keys")
-    wait_until(lambda: still(old_token) and "SIGHUP changed nothing" in server.log.read_text(), "it is refused")
+    wait_until(lambda: still(old_token) and "SIGHUP was ignored" in server.log.read_text(), "it is refused")
     for process in server.workers():
         process.kill()
         process.wait(DEADLINE)

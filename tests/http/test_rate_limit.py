@@ -1,4 +1,4 @@
-"""The rate limits of contract section 7: the table alone, and the service in several processes."""
+"""The rate limits of docs/api.md, Rate limits: the table alone, and the service in several processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from service.http.rate_limit import ALL, AUTOSAVE, CREATING, LIMITS, MINUTE, PROBES, RateLimit, key_of_address, kind_of
-from service.processes.worker import take_seat
+from service.api.rings import kind_of
+from service.http.rate_limit import ALL, AUTOSAVE, CREATING, LIMITS, MINUTE, PROBES, RateLimit, key_of_address
+from service.processes.worker import claim_slot
 from tests.support.harness import Client, Server
 
 NOW = 1_800_000_000
@@ -77,10 +78,10 @@ def test_a_successor_goes_on_counting(tmp_path: Path) -> None:
     assert passed(RateLimit(tmp_path / "limits", 0, 2), 7, ALL) == LIMITS[ALL] - 100
 
 
-def test_seats_are_given_out_once(tmp_path: Path) -> None:
-    assert [take_seat(tmp_path, 2).number for _ in range(3)] == [0, 1, 2]
+def test_slots_are_given_out_once(tmp_path: Path) -> None:
+    assert [claim_slot(tmp_path, 2).number for _ in range(3)] == [0, 1, 2]
     with pytest.raises(RuntimeError, match="taken"):
-        take_seat(tmp_path, 2)
+        claim_slot(tmp_path, 2)
 
 
 def test_addresses_of_one_ipv6_network_are_one() -> None:

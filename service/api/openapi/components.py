@@ -7,8 +7,9 @@ import msgspec
 from domain.task import NAME_LIMIT, REFERENCE_LIMIT, REQUIREMENTS_BYTES, REQUIREMENTS_LEVELS
 from projections.current_task import ListedTask, TaskView
 from service.api.openapi.event_schemas import MOMENT, TYPES_PATTERN, event_schemas
-from service.api.routes.audit import Difference, TaskVerdict
-from service.api.routes.tasks import STATUSES, Page, PublishCheck
+from service.api.routes.history import Difference, TaskVerdict
+from service.api.routes.publishing import PublishCheck
+from service.api.routes.tasks import STATUSES, Page
 from service.http import body as bodies
 from service.http.problems import PROBLEMS, ProblemBody
 from service.http.request import MAX_VERSION
