@@ -25,7 +25,7 @@ from service.api.routes import (
     tasks,
     transcript,
 )
-from service.api.routing import operations_of
+from service.api.routing import operations_of, options_of
 from service.http.auth import verifier_of
 from service.http.headers import Cors
 from service.http.rate_limit import RateLimit
@@ -78,7 +78,7 @@ class App:
         )
         self._sweep = Sweep(store, context.writer, clock)
         self._litestar = Litestar(
-            route_handlers=HANDLERS,
+            route_handlers=[*options_of(HANDLERS), *HANDLERS],
             exception_handlers={Exception: framework_problem},
             openapi_config=None,
             logging_config=None,

@@ -1,6 +1,7 @@
 """What every request passes before its route, from the outside in: measured, framed, admitted, dispatched.
 
-Each ring is called with the request and the server's `send`, and calls the next one with both.
+Each ring is called with the request and the server's `send`, and calls the next one with both. What a ring adds to a
+response it appends to the headers of the message, which is a list of that message alone.
 """
 
 import logging
@@ -63,8 +64,7 @@ class Measured:
                 if log.isEnabledFor(logging.DEBUG):
                     log.debug("request", extra=_log_fields(request, status, message["headers"], seconds))
                 if autosave and status < 400:  # the time of a refusal could reveal what exists
-                    timing = (b"server-timing", b"app;dur=%.1f" % (seconds * 1000))
-                    message = {**message, "headers": [*message["headers"], timing]}
+                    message["headers"].append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
             await send(message)
 
         try:
@@ -97,8 +97,7 @@ class Framed:
         async def sending(message: Any) -> None:
             allow = dict(message.get("headers", ())).get(b"allow")
             if allow:
-                preflight = self._cors.preflight(request.headers, allow)
-                message = {**message, "headers": [*message["headers"], *preflight]}
+                message["headers"] += self._cors.preflight(request.headers, allow)
             await send(message)
 
         return sending
@@ -146,7 +145,8 @@ class Dispatch:
             response = await answer(_AUTOSAVE, self._context, request, {"task_id": path[len(_PREFIX) :]})
             assert isinstance(response, Response)
             await send_response(send, response)
-        elif "//" in path or (path.endswith("/") and path != "/"):  # Litestar would normalize it
+        elif "//" in path or (path.endswith("/") and path != "/") or path.startswith(f"{DRAFTS}/"):
+            # Litestar would normalize the path, or take "drafts" for the id of a task.
             await send_response(send, problem_response(_no_such_path(), request.request_id))
         else:
             request.scope["state"]["request"] = request
@@ -169,7 +169,7 @@ def with_headers(send: Send, more: list[Header]) -> Send:
 
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *more]}
+            message["headers"] += more
         await send(message)
 
     return sending
@@ -177,9 +177,9 @@ def with_headers(send: Send, more: list[Header]) -> Send:
 
 async def send_response(send: Send, response: Response) -> None:
     """Send a response as a whole."""
-    headers = response.headers
+    headers = list(response.headers)
     if response.status not in (204, 304):
-        headers = [*headers, (b"content-length", b"%d" % len(response.body))]
+        headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 

@@ -52,6 +52,23 @@ def operations_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Operation]:
     return {handler.opt["endpoint"].__name__: handler.opt["operation"] for handler in handlers}
 
 
+def options_of(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """A handler for OPTIONS on each path. Litestar's own lists only the methods of the path's first handler."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(str(method) for method in handler.http_methods)
+    return [_options(path, ", ".join(sorted(found))) for path, found in methods.items()]
+
+
+def _options(path: str, allow: str) -> HTTPRouteHandler:
+    async def options(request: LitestarRequest[Any, Any, Any]) -> ASGIApp:
+        response = Response(204, [(b"allow", allow.encode())])
+        return litestar_response(response).to_asgi_response(app=None, request=request)
+
+    return HTTPRouteHandler(path, http_method=HttpMethod.OPTIONS, status_code=200)(options)
+
+
 async def answer(
     endpoint: Endpoint, context: Context, request: Request, parameters: dict[str, Any]
 ) -> Response | StreamedResponse:

@@ -59,7 +59,7 @@ def sender_of(response: StreamedResponse, request: Request) -> ASGIApp:
 
 
 async def _send_all(response: StreamedResponse, send: Send) -> None:
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": list(response.headers)})
     async for piece in response.pieces:
         try:
             async with asyncio.timeout(response.send_timeout):
