@@ -105,7 +105,7 @@ class Metrics(WriteObserver):
         self._task = asyncio.create_task(self._read_gauges(waiting, readers), name="metrics")
 
     async def stop(self) -> None:
-        """Read the gauges no more; nothing waits and nobody reads."""
+        """Read the gauges no more; they are 0 from then on."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -14,7 +14,7 @@ REQUEST = cast(Request, SimpleNamespace(path="/somewhere", request_id="1"))
 
 
 class Connection:
-    """What the server gives the application: the client takes `room` messages, and leaves when told."""
+    """What the server gives the application: the client takes `room` messages, and leaves when `gone` is set."""
 
     def __init__(self, room: int = 100) -> None:
         self.sent: list[Any] = []

@@ -152,14 +152,14 @@ def test_the_decision_holds(people: dict[str, Client], method: str, path: str, r
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in HANDLERS if DECISIONS.get(route) in (READ, CHANGE)])
-def test_somebody_else_s_task_is_told_apart_from_none_by_nothing(
+def test_another_user_s_task_looks_like_one_that_does_not_exist(
     people: dict[str, Client], method: str, path: str
 ) -> None:
     theirs = new_task(people[OWNER], method, path)
-    nobody_s = str(uuid4())
+    unknown = str(uuid4())
     role = people[OTHER]
 
-    answers = [ask(role, method, path, task_id) for task_id in (theirs, nobody_s)]
+    answers = [ask(role, method, path, task_id) for task_id in (theirs, unknown)]
 
     assert answers[0].status_code == answers[1].status_code == 404
     own = ("date", "x-request-id")

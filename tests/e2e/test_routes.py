@@ -116,7 +116,7 @@ def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in NOWHERE if path.startswith("/api/")], ids=lambda path: path[:40])
-def test_below_the_api_nobody_without_a_token_learns_which_paths_there_are(server: Server, path: str) -> None:
+def test_below_the_api_the_paths_are_hidden_without_a_token(server: Server, path: str) -> None:
     for method in METHODS - {"HEAD", "OPTIONS"}:
         assert slug_of(httpx.request(method, server.url + path)) == "unauthorized"
 
@@ -139,10 +139,10 @@ def test_the_events_carry_the_request_id(client: Client) -> None:
     assert [event["request_id"] for event in client.history(task_id)[1:]] == [mine, "mine"]
 
 
-def test_refusals_come_in_the_order_of_the_contract(server: Server, client: Client) -> None:
+def test_refusals_come_in_the_documented_order(server: Server, client: Client) -> None:
     """Each request has all the faults that are still ahead; taking away the first shows the next."""
-    with server.client() as somebody_else:
-        theirs = somebody_else.new_draft()
+    with server.client() as another_user:
+        theirs = another_user.new_draft()
     mine = client.new_draft()
     client.patch(f"/api/v1/tasks/{mine}", json={"title": "a"}, headers={"Idempotency-Key": "used"})
     discarded = client.new_draft()

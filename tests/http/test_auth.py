@@ -1,4 +1,4 @@
-"""Tokens (contract section 2): which are accepted, and that nothing else is."""
+"""Tokens (docs/api.md, Tokens and scopes): which are accepted, and that nothing else is."""
 
 import base64
 import hmac
@@ -296,7 +296,7 @@ def signed_by_hand(given: dict[str, Any]) -> str:
     return f"{content}.{part(hmac.digest(SECRET.encode(), content.encode(), 'sha256'))}"
 
 
-def test_where_they_are_not_set_nobody_looks_at_them(verifier: Verifier) -> None:
+def test_where_they_are_not_set_they_are_ignored(verifier: Verifier) -> None:
     assert verifier.user(f"Bearer {signed(claims(aud='other', iss='x'))}".encode()).id == USER
 
 

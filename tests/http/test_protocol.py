@@ -1,4 +1,4 @@
-"""Connections: whose request's head does not come is closed, and at the end none whose request is on its way."""
+"""Connections: closed when a request is not complete in time, and kept at the end for a request on its way."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
         assert message["type"] in ("http.request", "http.disconnect")
     if scope["type"] == "http":
         value = unquote_to_bytes(scope["query_string"])
-        headers = [(b"content-length", b"2"), (b"x-told", value)]
+        headers = [(b"content-length", b"2"), (b"x-value", value)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"hi"})
 

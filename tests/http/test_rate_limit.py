@@ -47,7 +47,7 @@ def test_a_minute_later_all_is_forgotten_and_not_before() -> None:
     assert passed(limit, 7, ALL, NOW + MINUTE) == LIMITS[ALL]
 
 
-def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
+def test_a_clock_that_was_set_back_locks_no_user_out() -> None:
     limit = RateLimit()
     passed(limit, 7, ALL)
     assert limit.take(7, ALL, NOW - 3600).allowed
@@ -60,7 +60,7 @@ def test_users_do_not_share_a_limit() -> None:
     assert passed(limit, 8, ALL) == LIMITS[ALL]
 
 
-def test_more_users_than_rows_forget_the_oldest_and_refuse_nobody() -> None:
+def test_more_users_than_rows_forget_the_oldest_and_refuse_no_user() -> None:
     limit = RateLimit(rows=PROBES * 4)
     keys = [uuid4().int for _ in range(1000)]
     assert all(limit.take(key, CREATING, NOW).remaining == LIMITS[CREATING] - 1 for key in keys)

@@ -83,7 +83,7 @@ def shown_to(context: Context, request: Request, filters: Filters | None = None)
         ),
         (*ANY, "forbidden"),
         ("position", "since", "events_limit", "type", "of_task"),
-        description="No event ever appears behind a position that was read: the last one is all that a reader keeps.",
+        description="No event ever appears at or before a position that was read, so a reader keeps the last one only.",
         scopes=EVENT_SCOPES,
     )
 )

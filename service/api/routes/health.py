@@ -15,7 +15,7 @@ from service.views.lag import read_lags
         "/health/live",
         "Operations",
         "Whether the process answers",
-        (json_answer("It does.", "Health", "live"),),
+        (json_answer("The process responds.", "Health", "live"),),
         public=True,
     )
 )
@@ -30,7 +30,7 @@ async def live(context: Context, request: Request) -> Response:
         "/health/ready",
         "Operations",
         "Whether changes can be recorded",
-        (json_answer("They can.", "Health", "ready"),),
+        (json_answer("Changes can be recorded.", "Health", "ready"),),
         ("store-unavailable",),
         public=True,
     )
@@ -46,7 +46,7 @@ async def ready(context: Context, request: Request) -> Response:
         "GET",
         "/metrics",
         "Operations",
-        "How the service fares, for Prometheus",
+        "Read the metrics, for Prometheus",
         (Answer(200, "Counters of all its processes.", ("Cache-Control",), (Content("Text", ("metrics",), METRICS),)),),
         public=True,
     )

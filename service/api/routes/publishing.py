@@ -73,7 +73,7 @@ async def publish_check(context: Context, request: Request, task_id: str) -> Res
         ON_TASK,
         description=(
             "The events are replayed and checked against the digest chain, and the rules are applied to what they "
-            "lead to. Every rule that is broken is listed."
+            "lead to. Every rule that is violated is listed."
         ),
     )
 )
@@ -106,7 +106,7 @@ async def publish(context: Context, request: Request, task_id: str) -> Response:
         (*CREATING, "not-publishable"),
         RETRY,
         (Content("NewTask", ("whole task",)),),
-        description="All or nothing: where a publishing rule is broken, no draft is left behind.",
+        description="All or nothing: where a publishing rule is violated, nothing is created.",
     )
 )
 async def create_task(context: Context, request: Request) -> Response:
