@@ -19,7 +19,7 @@ from service.postgres.server import embedded_server
 from service.proof.checkpoint import damages, take_checkpoint
 from service.proof.verify import verdicts
 from service.store.migrate import migrate
-from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
+from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
 from service.views.rebuild_current_task import rebuild_current_task
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def main(events: int, length: int) -> None:
                 events,
                 lambda: list(verdicts(tasks_of_log_and_view(connection), nothing)),
             )
-            position = last_position(connection)
+            position = settled_position(connection)
             checkpoint = timed("checkpoint", events, lambda: take_checkpoint(connection, position, 0, nothing))
             found = timed("verify --checkpoint", events, lambda: list(damages(connection, checkpoint, nothing)))
             assert not found

@@ -17,14 +17,13 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
+from service.store import locks
+from service.store.codec import recorded
 from service.store.connections import connect
-from service.store.history import recorded
-from service.store.log import ROWS_BEHIND, last_position_now, stored_rows
+from service.store.log import last_position, rows_after
 from service.views.followed import VIEWS, Positioned, View
 
 log = logging.getLogger(__name__)
-
-LEADER_LOCK = 7018115366
 
 BATCH = 2000
 """Events in one transaction."""
@@ -103,7 +102,7 @@ class Projector:
     def _lead(self, connection: Connection[Any]) -> bool:
         """Wait for the lead; False when stopped meanwhile. Views that had failed are tried again."""
         while not self._stopping.is_set():
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (locks.LEAD,)).fetchone()
             if row and row[0]:
                 connection.execute("UPDATE followed_view SET failure = NULL WHERE failure IS NOT NULL")
                 self.leading = True
@@ -116,7 +115,7 @@ class Projector:
         seen = -1
         while not self._stopping.is_set():
             # An idle log costs one look at its head, and no transaction.
-            head = last_position_now(connection)
+            head = last_position(connection)
             if head != seen:
                 while self._turn(connection, batches):
                     pass
@@ -184,5 +183,4 @@ def move(connection: Connection[Any], name: str, position: int) -> None:
 
 def _events_after(connection: Connection[Any], after: int, limit: int) -> list[Positioned]:
     """At most `limit` events after position `after`. Raises `HistoryCorrupt` for one that cannot be read."""
-    rows = connection.cursor(binary=True).execute(ROWS_BEHIND, (after, limit), prepare=True).fetchall()
-    return [Positioned(row.position, recorded(row)) for row in stored_rows(rows)]
+    return [Positioned(row.position, recorded(row)) for row in rows_after(connection, after, limit)]

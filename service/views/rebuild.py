@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from service.store.connections import connect
-from service.store.log import last_position_now
+from service.store.log import last_position
 from service.views.followed import View
 from service.views.projector import BATCH, Batches, advance, enter, move
 
@@ -45,9 +45,9 @@ def rebuild(
         _clear(connection, old)
         _make_like(connection, view.name, beside)
         batches = Batches(connection, batch)
-        progress = began(last_position_now(connection))
+        progress = began(last_position(connection))
         position = 0
-        while last_position_now(connection) - position > batch and advance(connection, view, beside, batches):
+        while last_position(connection) - position > batch and advance(connection, view, beside, batches):
             before, position = position, _position(connection, beside)
             progress(position - before)
         before, position = position, _take_place(connection, view, beside, old, batches)

@@ -11,17 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import StoredEvent
 from psycopg import Connection, errors, sql
 
 from domain.errors import HistoryCorrupt
-from projections.current_task import COLUMNS, Snapshot, snapshot_of
-from projections.times import rfc3339
-from service.proof.check import REPAIRABLE, Verdict
+from projections.current_task import COLUMNS, Snapshot, row_of, snapshot_of
+from service.proof.check import REPAIRABLE, Verdict, apply_checked
 from service.proof.verify import checked
-from service.store.codec import StoredRow
-from service.store.history import follow
-from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
+from service.store.codec import LogRow
+from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
 from service.views.swap import drop_beside, make_beside, take_place
 
 TABLE = "current_task"
@@ -37,7 +34,6 @@ ATTEMPTS = 100
 
 _RUNNING = 7018115368
 _APPENDING = 7018115364
-_TIMES = ("created_at", "expires_at", "updated_at")
 
 _BEHIND = """
 SELECT notification_id, originator_id, originator_version, topic, state, digest FROM draft_events
@@ -65,7 +61,7 @@ def rebuild_current_task(database_url: str, advance: Callable[[int], None] = lam
         _require_alone(writing)
         try:
             new = make_beside(writing, TABLE)
-            position = last_position(reading)
+            position = settled_position(reading)
             rebuilt = Rebuilt(0, [])
             heads = _proven_heads(reading, rebuilt, advance)
             while batch := list(islice(heads, BATCH)):
@@ -97,8 +93,8 @@ def _proven_heads(reading: Connection[Any], rebuilt: Rebuilt, advance: Callable[
                     f"task {verdict.task_id} version {problem.version}: {problem.code}: {problem.message}"
                 )
             rebuilt.repaired.append(verdict)
-        assert check.head is not None
-        yield check.head
+        assert check.snapshot is not None
+        yield check.snapshot
 
 
 def _take_place(writing: Connection[Any], new: str, position: int) -> None:
@@ -123,19 +119,16 @@ def _catch_up(writing: Connection[Any], new: str, position: int) -> int:
     """Take what was recorded behind `position` into the new table; returns the position of the last event."""
     while True:
         cursor = writing.cursor(binary=True)
-        rows = [
-            StoredRow(at, StoredEvent(task_id, version, topic, state), digest)
-            for at, task_id, version, topic, state, digest in cursor.execute(_BEHIND, (position, EVENTS))
-        ]
+        rows = [LogRow._make(row) for row in cursor.execute(_BEHIND, (position, EVENTS))]
         if not rows:
             return position
         _write(writing, new, _followed(writing, new, rows))
         position = rows[-1].position
 
 
-def _followed(writing: Connection[Any], new: str, rows: list[StoredRow]) -> list[Snapshot]:
+def _followed(writing: Connection[Any], new: str, rows: list[LogRow]) -> list[Snapshot]:
     """The heads that the rows lead to, from those of the new table on."""
-    task_ids = list({row.stored.originator_id for row in rows})
+    task_ids = list({row.task_id for row in rows})
     cursor = writing.cursor(binary=True)
     cursor.execute(
         sql.SQL("SELECT {} FROM {} WHERE id = ANY (%s)").format(sql.SQL(COLUMNS), sql.Identifier(new)), (task_ids,)
@@ -143,17 +136,16 @@ def _followed(writing: Connection[Any], new: str, rows: list[StoredRow]) -> list
     heads: dict[UUID, Snapshot] = {head.task.id: head for head in map(snapshot_of, cursor)}
     changed: dict[UUID, Snapshot] = {}
     for row in rows:
-        task_id = row.stored.originator_id
-        assert isinstance(task_id, UUID)
+        task_id = row.task_id
         head = heads.get(task_id)
-        if head is None or row.stored.originator_version > head.task.version:
-            heads[task_id] = changed[task_id] = follow(head, row)
+        if head is None or row.version > head.task.version:
+            heads[task_id] = changed[task_id] = _applied(head, row)
     return list(changed.values())
 
 
 def _write(writing: Connection[Any], new: str, heads: Iterable[Snapshot]) -> None:
     """Put the rows of the heads into the new table, in place of those that it has of the same tasks."""
-    rows = [_row(head) for head in heads]
+    rows = [row_of(head) for head in heads]
     table = sql.Identifier(new)
     with writing.transaction():
         writing.execute(sql.SQL("DELETE FROM {} WHERE id = ANY (%s)").format(table), ([row["id"] for row in rows],))
@@ -163,11 +155,7 @@ def _write(writing: Connection[Any], new: str, heads: Iterable[Snapshot]) -> Non
         )
 
 
-def _row(head: Snapshot) -> dict[str, Any]:
-    """The columns of a row as the table's own types read them from JSON."""
-    task = head.task
-    row = msgspec.structs.asdict(task)
-    row |= {name: rfc3339(row[name]) for name in _TIMES}
-    row["digest"] = f"\\x{head.digest.hex()}"
-    row["sweep_at"] = row["expires_at"] if task.status == "draft" else None
-    return row
+def _applied(head: Snapshot | None, row: LogRow) -> Snapshot:
+    snapshot = apply_checked(head, row.task_id, [row])
+    assert snapshot is not None
+    return snapshot

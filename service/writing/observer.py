@@ -1,19 +1,35 @@
-"""What is told of the write path as it works, for metrics."""
+"""What the writer reports of its work, for metrics."""
 
 from typing import Protocol
 
 
 class WriteObserver(Protocol):
-    """Is called by the writer, in its loop; must not raise."""
+    """Receives what happens on the write path; it must neither wait nor raise."""
 
     def committed(self, requests: int, seconds: float) -> None:
-        """So many write requests were made durable in one commit, which took so long."""
+        """One call of `append_events` made the changes of so many requests durable, and took so long."""
 
     def conflict(self) -> None:
-        """A task was changed by another process, and its requests are decided again."""
+        """Another process had changed a task, so that its requests are decided again."""
 
     def lookup(self) -> None:
-        """The connection was lost between a commit and its answer, and the log is read."""
+        """A connection was lost between a commit and its answer, so that the log is asked what was recorded."""
 
     def replayed(self) -> None:
-        """A retry was answered as the first time, by its idempotency key."""
+        """A retry was answered as the first time, by its Idempotency-Key."""
+
+
+class Unobserved:
+    """An observer that keeps nothing."""
+
+    def committed(self, requests: int, seconds: float) -> None:
+        """Nothing."""
+
+    def conflict(self) -> None:
+        """Nothing."""
+
+    def lookup(self) -> None:
+        """Nothing."""
+
+    def replayed(self) -> None:
+        """Nothing."""

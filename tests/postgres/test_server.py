@@ -24,7 +24,7 @@ USER_OF_THE_SERVER = """
 import sys
 from pathlib import Path
 import psycopg
-from service.embedded import embedded_server
+from service.postgres.server import embedded_server
 
 with embedded_server(Path(sys.argv[1])) as url:
     try:

@@ -17,7 +17,8 @@ from service.http.problems import Problem
 from service.http.request import MAX_VERSION, Request, parse_uuid
 from service.proof.check import Finding
 from service.proof.verify import verdict_of
-from service.store.history import recorded, tasks_at_versions
+from service.store.codec import logged, recorded
+from service.store.history import tasks_at_versions
 from service.store.scan import UNREADABLE_VALUE
 
 
@@ -78,7 +79,7 @@ async def read_history(context: Context, request: Request, task_id: str) -> Resp
     await context.readable(request, task)
     envelopes: list[Envelope] = []
     async for page in context.store.events(task, after, limit + 1):
-        envelopes += [envelope(row.position, recorded(row), row.digest) for row in page]
+        envelopes += [envelope(*logged(row)) for row in page]
     items = envelopes[:limit]
     if NDJSON in (request.header(b"accept") or ""):
         lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)

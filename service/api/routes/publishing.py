@@ -30,7 +30,7 @@ from service.api.responses import Response, json_response
 from service.api.routing import route
 from service.http import body as bodies
 from service.http.request import Request, parse_uuid
-from service.store.history import proven_snapshot
+from service.proof.verify import proven_snapshot
 from service.writing.requests import ProofOutdated
 
 
