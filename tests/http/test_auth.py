@@ -161,7 +161,7 @@ def test_a_remembered_token_expires_to_the_second(verifier: Verifier, monkeypatc
 
 
 def test_tokens_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.http.auth.REMEMBERED", 3)
+    monkeypatch.setattr("service.http.auth.CACHE_SIZE", 3)
     verifier = Verifier([Key("HS256", SECRET)])
     for number in range(10):
         verifier.user(f"Bearer {signed(claims(number=number))}".encode())
