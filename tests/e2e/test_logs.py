@@ -24,12 +24,12 @@ class ClumsyServer(Server):
     """A service with the defects of `quoting_service`."""
 
     def start(self) -> "ClumsyServer":
-        seats = self.log.parent / "seats"
-        seats.mkdir()
+        slots = self.log.parent / "slots"
+        slots.mkdir()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, quoting_service.__file__],
-                env={**self.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "SEATS": str(seats)},
+                env={**self.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "SLOTS": str(slots)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

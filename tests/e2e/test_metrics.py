@@ -1,4 +1,4 @@
-"""What Prometheus, the log and Server-Timing tell (contract section 7)."""
+"""What Prometheus, the log and Server-Timing tell (docs/api.md, Pages and operations)."""
 
 import json
 from collections.abc import Callable

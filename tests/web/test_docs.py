@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from service.api.openapi.document import OPERATIONS
+from service.application import OPERATIONS
 from service.http.problems import PROBLEMS
 from tests.support.harness import Client, Server
 

@@ -1,4 +1,4 @@
-"""The replies to requests."""
+"""Responses: status, headers and body, and how each kind is built."""
 
 from email.utils import formatdate
 from functools import lru_cache
@@ -14,8 +14,8 @@ from service.http.problems import Problem, body_of
 _encode = msgspec.json.Encoder().encode
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """A response: status, headers and body; `x-request-id` is added on the way out."""
+class Response(msgspec.Struct, frozen=True):
+    """A response, without the headers that the rings add to every one."""
 
     status: int
     headers: list[Header]
@@ -26,9 +26,9 @@ JSON: Header = (b"content-type", b"application/json")
 NO_STORE: Header = (b"cache-control", b"no-store")
 
 
-def task_reply(task: Task, now: int, status: int = 200, more: list[Header] | None = None) -> Reply:
+def task_response(task: Task, now: int, status: int = 200, more: list[Header] | None = None) -> Response:
     """The view of a task, at its version, as it stands at the time `now`."""
-    return Reply(status, [JSON, *task_headers(task), *(more or ())], _encode(view_of(task, now)))
+    return Response(status, [JSON, *task_headers(task), *(more or ())], _encode(view_of(task, now)))
 
 
 def task_headers(task: Task) -> list[Header]:
@@ -40,16 +40,16 @@ def task_headers(task: Task) -> list[Header]:
     ]
 
 
-def json_reply(value: Any, status: int = 200, more: list[Header] | None = None) -> Reply:
+def json_response(value: Any, status: int = 200, more: list[Header] | None = None) -> Response:
     """Any value as JSON, not to be stored by caches."""
-    return Reply(status, [JSON, NO_STORE, *(more or ())], _encode(value))
+    return Response(status, [JSON, NO_STORE, *(more or ())], _encode(value))
 
 
-def problem_reply(problem: Problem, request_id: str) -> Reply:
+def problem_response(problem: Problem, request_id: str) -> Response:
     """A problem as `application/problem+json`."""
     more = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     headers = [(b"content-type", b"application/problem+json"), NO_STORE, *more]
-    return Reply(problem.status, headers, body_of(problem, request_id))
+    return Response(problem.status, headers, body_of(problem, request_id))
 
 
 @lru_cache(maxsize=64)
