@@ -1,7 +1,7 @@
 """What every request passes before its route, from the outside in: measured, framed, admitted, dispatched.
 
-Each ring is called with the request and the server's `send`, and calls the next one with both. What a ring adds to a
-response it appends to the headers of the message, which is a list of that message alone.
+Each ring is called with the request and the server's `send`, and calls the next one with both. What a ring adds to the
+response it appends to `request.response_headers`.
 """
 
 import logging
@@ -33,7 +33,6 @@ Send = Callable[[Any], Awaitable[None]]
 Ring = Callable[[Request, Send], Awaitable[None]]
 
 _PREFIX = f"{TASKS}/"
-_TASK_PATH = len(_PREFIX) + 36
 _AUTOSAVE: Endpoint = drafts.autosave.opt["endpoint"]
 _AUTOSAVE_PATH: str = drafts.autosave.opt["operation"].path
 
@@ -56,15 +55,8 @@ class Measured:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                seconds = perf_counter() - begun
-                status = message["status"]
-                autosave = is_autosave(request)
-                route = _AUTOSAVE_PATH if autosave else request.scope.get("path_template", "none")
-                self._metrics.request(request.method, route, status, seconds)
-                if log.isEnabledFor(logging.DEBUG):
-                    log.debug("request", extra=_log_fields(request, status, message["headers"], seconds))
-                if autosave and status < 400:  # the time of a refusal could reveal what exists
-                    message["headers"].append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
+                message["headers"] += request.response_headers
+                self._measure(request, message, perf_counter() - begun)
             await send(message)
 
         try:
@@ -73,9 +65,16 @@ class Measured:
             if started:
                 raise
             log.error("request failed", exc_info=error, extra={"request_id": request.request_id})
-            more = [*SECURITY_HEADERS, (b"x-request-id", request.request_id.encode())]
-            problem = problem_response(Problem("internal"), request.request_id)
-            await send_response(with_headers(measured, more), problem)
+            await send_response(measured, problem_response(Problem("internal"), request.request_id))
+
+    def _measure(self, request: Request, message: Any, seconds: float) -> None:
+        status = message["status"]
+        route = _AUTOSAVE_PATH if request.is_autosave else request.scope.get("path_template", "none")
+        self._metrics.request(request.method, route, status, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("request", extra=_log_fields(request, status, message["headers"], seconds))
+        if request.is_autosave and status < 400:  # the time of a refusal could reveal what exists
+            message["headers"].append((b"server-timing", b"app;dur=%.1f" % (seconds * 1000)))
 
 
 class Framed:
@@ -86,12 +85,13 @@ class Framed:
         self._inner = inner
 
     async def __call__(self, request: Request, send: Send) -> None:
-        more = [*SECURITY_HEADERS, (b"x-request-id", request.request_id.encode()), *self._cors.headers(request.headers)]
+        request.response_headers += SECURITY_HEADERS
+        request.response_headers += self._cors.headers(request.headers)
         if request.method == "HEAD":
             send = _without_body(send)
         elif request.method == "OPTIONS":
             send = self._with_preflight(request, send)
-        await self._inner(request, with_headers(send, more))
+        await self._inner(request, send)
 
     def _with_preflight(self, request: Request, send: Send) -> Send:
         async def sending(message: Any) -> None:
@@ -112,24 +112,26 @@ class Admitted:
         self._inner = inner
 
     async def __call__(self, request: Request, send: Send) -> None:
-        if request.method == "OPTIONS" or not request.path.startswith("/api/"):
-            await self._inner(request, send)
-            return
+        if request.path.startswith("/api/") and request.method != "OPTIONS":
+            problem = self._problem(request)
+            if problem:
+                await send_response(send, problem_response(problem, request.request_id))
+                return
+        await self._inner(request, send)
+
+    def _problem(self, request: Request) -> Problem | None:
         problem = None
         try:
             request.known_user = self._verifier.user(request.headers.get(b"authorization"))
         except Problem as unauthorized:
             problem = unauthorized
         if self._rate_limit:
-            kind = AUTOSAVE if is_autosave(request) else kind_of(request.method, request.path)
+            kind = AUTOSAVE if request.is_autosave else kind_of(request.method, request.path)
             allowance = self._rate_limit.take(_rate_limit_key(request), kind, request.now // MICROSECONDS)
-            send = with_headers(send, allowance.headers)
+            request.response_headers += allowance.headers
             if not allowance.allowed:
                 problem = Problem("too-many-requests", headers={"retry-after": str(allowance.reset)})
-        if problem:
-            await send_response(send, problem_response(problem, request.request_id))
-        else:
-            await self._inner(request, send)
+        return problem
 
 
 class Dispatch:
@@ -141,7 +143,7 @@ class Dispatch:
 
     async def __call__(self, request: Request, send: Send) -> None:
         path = request.path
-        if is_autosave(request):
+        if request.is_autosave:
             response = await answer(_AUTOSAVE, self._context, request, {"task_id": path[len(_PREFIX) :]})
             assert isinstance(response, Response)
             await send_response(send, response)
@@ -153,26 +155,10 @@ class Dispatch:
             await self._litestar(request.scope, request.receive, send)  # type: ignore[arg-type]
 
 
-def is_autosave(request: Request) -> bool:
-    """Whether this is a PATCH of a task."""
-    return request.method == "PATCH" and len(request.path) == _TASK_PATH and request.path.startswith(_PREFIX)
-
-
 def kind_of(method: str, path: str) -> int:
     """Which of the rate limits a request that is not an autosave counts against."""
     creates = method == "POST" and (path in (TASKS, DRAFTS) or path.endswith("/duplicate"))
     return CREATING if creates else ALL
-
-
-def with_headers(send: Send, more: list[Header]) -> Send:
-    """`send`, with more headers on the response."""
-
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] += more
-        await send(message)
-
-    return sending
 
 
 async def send_response(send: Send, response: Response) -> None:

@@ -31,6 +31,10 @@ MAX_VERSION = 2**63 - 1
 
 Receive = Callable[[], Awaitable[Any]]
 
+TASKS = "/api/v1/tasks"
+"""The path of the tasks."""
+
+_TASK_PATH = re.compile(TASKS + r"/[^/]{36}\Z")
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"\Z')
 _KEY = re.compile(rb"[\x21-\x7e]{1,64}\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,100}\Z")
@@ -41,9 +45,24 @@ class Disconnected(Exception):
 
 
 class Request:
-    """One request. `now` is when it arrived, in microseconds since 1970, UTC; `known_user` is None without a token."""
+    """One request. `now` is when it arrived, in microseconds since 1970, UTC; `known_user` is None without a token.
 
-    __slots__ = ("headers", "known_user", "method", "now", "path", "query_string", "receive", "request_id", "scope")
+    `response_headers` are those that the response has in addition to its own, whatever it is.
+    """
+
+    __slots__ = (
+        "headers",
+        "is_autosave",
+        "known_user",
+        "method",
+        "now",
+        "path",
+        "query_string",
+        "receive",
+        "request_id",
+        "response_headers",
+        "scope",
+    )
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, now: int) -> None:
         self.scope = scope
@@ -55,6 +74,8 @@ class Request:
         self.headers = read_headers(scope["headers"])
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.known_user: User | None = None
+        self.response_headers: list[Header] = [(b"x-request-id", self.request_id.encode())]
+        self.is_autosave = self.method == "PATCH" and _TASK_PATH.match(self.path) is not None
 
     @property
     def user(self) -> User:

@@ -5,6 +5,8 @@ The vocabulary of the routes: media types, paths, and the lists that many operat
 
 from msgspec import Struct
 
+from service.http.request import TASKS
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 NDJSON = "application/x-ndjson"
@@ -13,7 +15,6 @@ EVENT_STREAM = "text/event-stream"
 HTML = "text/html; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
-TASKS = "/api/v1/tasks"
 DRAFTS = f"{TASKS}/drafts"
 TASK = f"{TASKS}/{{task_id}}"
 TRANSCRIPT = f"{TASK}/transcript"
