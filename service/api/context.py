@@ -13,11 +13,10 @@ from domain import json_values as json
 from domain.errors import TaskNotFound, VersionMismatch
 from domain.task import FIELDS, Task
 from projections.current_task import Snapshot
-from service.api.openapi.operation import TASKS
 from service.api.responses import Response, task_headers, task_response
 from service.http.auth import Verifier
 from service.http.problems import Problem, problem_of
-from service.http.request import Request
+from service.http.request import TASKS, Request
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store.connections import ReadingPool

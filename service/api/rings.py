@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 
 from domain.task import MICROSECONDS
 from service.api.context import Context
-from service.api.openapi.operation import DRAFTS, TASKS
+from service.api.openapi.operation import DRAFTS
 from service.api.responses import Response, problem_response
 from service.api.routes import drafts
 from service.api.routing import Endpoint, answer, litestar_response
@@ -24,7 +24,7 @@ from service.http.auth import Verifier
 from service.http.headers import SECURITY_HEADERS, Cors, Header
 from service.http.problems import Problem
 from service.http.rate_limit import ALL, AUTOSAVE, CREATING, RateLimit, key_of_address, key_of_user
-from service.http.request import Request
+from service.http.request import TASKS, Request
 from service.metrics import Metrics
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from service.api.openapi.operation import (
     READING,
     RETRY,
     TASK,
-    TASKS,
     Content,
     Operation,
     json_answer,
@@ -29,7 +28,7 @@ from service.api.openapi.operation import (
 from service.api.responses import Response, json_response
 from service.api.routing import route
 from service.http import body as bodies
-from service.http.request import Request, parse_uuid
+from service.http.request import TASKS, Request, parse_uuid
 from service.proof.verify import proven_snapshot
 from service.writing.requests import ProofOutdated
 

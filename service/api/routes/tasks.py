@@ -14,7 +14,6 @@ from service.api.openapi.operation import (
     NOT_MODIFIED,
     READING,
     TASK,
-    TASKS,
     VERSIONED,
     Answer,
     Operation,
@@ -24,7 +23,7 @@ from service.api.openapi.operation import (
 from service.api.responses import Response, json_response, task_headers, task_response
 from service.api.routing import route
 from service.http.problems import Problem
-from service.http.request import Request, parse_uuid
+from service.http.request import TASKS, Request, parse_uuid
 from service.store.history import task_at_time, task_at_version
 
 STATUSES = ("draft", "open", "discarded", "expired")
