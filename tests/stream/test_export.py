@@ -186,7 +186,7 @@ def test_a_broken_manifest_and_an_unusable_directory_are_told(log: str, tmp_path
 
 
 def test_without_the_extra_parquet_is_refused_in_one_line(log: str, tmp_path: Path) -> None:
-    program = "import sys; sys.modules['pyarrow'] = None; from service.cli import main; main()"
+    program = "import sys; sys.modules['pyarrow'] = None; from service.cli.main import main; main()"
     environment = {**os.environ, "PALIMPSEST_DATABASE_URL": log}
 
     ended = subprocess.run(
