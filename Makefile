@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test model traces tail fuzz fault soak lint bench bench-short lock clean
+.PHONY: help install run test test-fast model traces tail fuzz fault soak lint bench bench-short lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,10 +19,17 @@ $(INSTALLED): pyproject.toml requirements.lock
 run: install ## Start the service
 	@$(BIN)/palimpsest serve
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+# Two at a time, because much of a test is waiting; those that measure a service under load have the machine to themselves.
+PARALLEL := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-model: install ## Look for longer for differences between the service and its model (about 6 minutes)
+test: install ## Run the tests, but for the long forms below
+	$(PARALLEL) -m "not slow and not load"
+	$(BIN)/python -m pytest -m "load and not slow"
+
+test-fast: install ## The same without browsers, faults and loads: before each commit
+	$(PARALLEL) -m "not slow and not load and not fault and not browser"
+
+model: install ## Look for longer for differences between the service and its model (about 4 minutes)
 	$(BIN)/python -m pytest tests/e2e/test_model.py --hypothesis-profile=long
 
 traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
@@ -33,7 +40,7 @@ tail: install ## Look for longer for events that a reader misses while writers a
 
 fuzz: install ## Try thousands of requests, bodies, tokens and edits on each entry point (about 12 minutes)
 	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s --hypothesis-profile=long \
-		tests/fuzz tests/fuzz/test_parsers.py tests/domain/test_text.py
+		tests/fuzz tests/domain/test_text.py
 
 fault: install ## Kill everything again and again while people type (about 3 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
@@ -55,7 +62,7 @@ bench-short: install ## The same once and briefly: fails on errors, never on spe
 RESOLVE := $(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--extra analytics --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
-lock: install ## Resolve the dependencies anew: all into requirements.lock, those of the image into image.lock
+lock: install ## Resolve the dependencies again: all into requirements.lock, those of the image into image.lock
 	$(RESOLVE) --group dev --output-file requirements.lock
 	$(RESOLVE) --group build --constraint requirements.lock --output-file image.lock
 
