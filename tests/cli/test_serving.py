@@ -30,6 +30,9 @@ def broken() -> NoReturn:
 @pytest.mark.usefixtures("_signals")
 def test_processes_that_keep_dying_end_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "DEATHS", 2)
+    # uvicorn waits that long for a process that died while it was asked whether it lives.
+    monkeypatch.setattr(serving, "START", 5)
+    monkeypatch.setattr(serving, "DEATHS_WITHIN", 600.0)
     config = uvicorn_config(broken, read_settings({"PALIMPSEST_PORT": str(free_port())}))
     with config.bind_socket() as listener:
         processes = Processes(None, tmp_path, config, [listener])
