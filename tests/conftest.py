@@ -1,12 +1,12 @@
 """One PostgreSQL for all tests, a database of its own for each that asks, and real servers to speak HTTP to."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from uuid import uuid4
-from zlib import crc32
 
 import psycopg
 import pytest
@@ -18,11 +18,11 @@ from tests.support.harness import Client, Server, with_database
 
 HERE = Path(__file__).parent
 
-# Each run of pytest that begins closes its directory of this account to the account that PostgreSQL runs as, also to
-# the servers of a run that goes on meanwhile: every checkout has one of its own.
-TEMPORARY = Path(gettempdir()) / f"palimpsest-tests-{os.geteuid()}-{crc32(bytes(HERE)):08x}"
-TEMPORARY.mkdir(mode=0o711, exist_ok=True)
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(TEMPORARY))
+# Each run of pytest that begins closes the directory that all runs of its account share, also to the account that
+# PostgreSQL runs as for a run that goes on meanwhile: each has one of its own, shared with its workers.
+OWN = None if "PYTEST_DEBUG_TEMPROOT" in os.environ else mkdtemp(prefix="palimpsest-tests-")
+if OWN:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = OWN
 
 settings.register_profile("long", max_examples=3000)
 
@@ -127,3 +127,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(kind)
         if "chromium_path" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Leave nothing of a run in which nothing failed."""
+    if OWN and exitstatus == 0:
+        shutil.rmtree(OWN, ignore_errors=True)
