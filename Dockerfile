@@ -1,5 +1,5 @@
-# The image holds the programs and nothing that changes: the root file system may be read-only. What the service keeps
-# is in the volume /data (the embedded PostgreSQL and the secret), or in the server of PALIMPSEST_DATABASE_URL.
+# The image holds programs and no data, so the root file system can be read-only. The data is in the volume /data (the
+# embedded PostgreSQL and the secret), or on the server that PALIMPSEST_DATABASE_URL names.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/palimpsest

@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 run: install ## Start the service
 	@$(BIN)/palimpsest serve
 
-# Two at a time, because much of a test is waiting; those that measure a service under load have the machine to themselves.
+# Two processes, because much of a test is waiting. Tests that measure a service under load run alone.
 PARALLEL := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 test: install ## Run the tests, but for the long forms below
@@ -29,23 +29,23 @@ test: install ## Run the tests, but for the long forms below
 test-fast: install ## The same without browsers, faults and loads: before each commit
 	$(PARALLEL) -m "not slow and not load and not fault and not browser"
 
-model: install ## Look for longer for differences between the service and its model (about 4 minutes)
+model: install ## Compare the service with its model for longer than `make test` does (about 4 minutes)
 	$(BIN)/python -m pytest tests/e2e/test_model.py --hypothesis-profile=long
 
-traces: install ## Type both recorded sessions of PALIMPSEST_TRACES whole, and say what an edit costs
+traces: install ## Type the recorded sessions in PALIMPSEST_TRACES completely, and measure the cost of an edit
 	$(BIN)/python -m tests.support.type_traces
 
-tail: install ## Look for longer for events that a reader misses while writers are slow and connections die (about 5 minutes)
+tail: install ## Check for longer that a reader misses no event while writers are slow and connections break (about 5 minutes)
 	PALIMPSEST_TAIL_SECONDS=120 $(BIN)/python -m pytest tests/fault/test_no_gap.py
 
-fuzz: install ## Try thousands of requests, bodies, tokens and edits on each entry point (about 12 minutes)
+fuzz: install ## Send thousands of generated requests, bodies, tokens and edits to each entry point (about 12 minutes)
 	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s --hypothesis-profile=long \
 		tests/fuzz tests/domain/test_text.py
 
-fault: install ## Kill everything again and again while people type (about 3 minutes)
+fault: install ## Kill processes repeatedly while drafts are being saved (about 3 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
 
-soak: install ## Type for five minutes and watch memory, files and latency
+soak: install ## Save drafts for five minutes and check memory, open files and latency
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load
 
 lint: install ## Check format, rules and types
@@ -53,18 +53,18 @@ lint: install ## Check format, rules and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: install ## Measure the write path against its peers (about 10 minutes)
+bench: install ## Run the benchmark of the write path against its peers (about 10 minutes)
 	$(BIN)/python -m benchmarks.run
 
-bench-short: install ## The same once and briefly: fails on errors, never on speed (about a minute)
+bench-short: install ## Run the benchmark briefly: fails on errors, never on speed (about a minute)
 	$(BIN)/python -m benchmarks.run --short
 
 RESOLVE := $(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--extra analytics --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
-lock: install ## Resolve the dependencies again: all into requirements.lock, those of the image into image.lock
+lock: install ## Resolve the dependencies again into requirements.lock, and those of the image into image.lock
 	$(RESOLVE) --group dev --output-file requirements.lock
 	$(RESOLVE) --group build --constraint requirements.lock --output-file image.lock
 
-clean: ## Remove what the targets made, and nothing that the service keeps
+clean: ## Remove what the targets created, but no data of the service
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

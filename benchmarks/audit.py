@@ -19,8 +19,9 @@ from service.postgres.server import embedded_server
 from service.proof.checkpoint import damages, take_checkpoint
 from service.proof.verify import verdicts
 from service.store.migrate import migrate
-from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
-from service.views.rebuild_current_task import rebuild_current_task
+from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
+from service.views.current_task import CurrentTask
+from service.views.rebuild import rebuild
 
 T = TypeVar("T")
 
@@ -49,14 +50,14 @@ def main(events: int, length: int) -> None:
         timed("write a synthetic log", events, lambda: write_log(url, log))
         with open_reading_connection(url) as connection:
             connection.execute("ANALYZE draft_events")
-            rebuilt = timed("rebuild current_task", events, lambda: rebuild_current_task(url))
+            rebuilt = timed("rebuild current_task", events, lambda: rebuild(url, CurrentTask()))
             connection.execute("ANALYZE current_task")
             verified = timed(
                 "verify --all: chains, heads, replays, views",
                 events,
                 lambda: list(verdicts(tasks_of_log_and_view(connection), nothing)),
             )
-            position = last_position(connection)
+            position = settled_position(connection)
             checkpoint = timed("checkpoint", events, lambda: take_checkpoint(connection, position, 0, nothing))
             found = timed("verify --checkpoint", events, lambda: list(damages(connection, checkpoint, nothing)))
             assert not found

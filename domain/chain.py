@@ -1,4 +1,4 @@
-"""The digest chain of a task's events (contract section 6).
+"""The digest chain of a task's events (docs/api.md, Proof).
 
 It covers the stored bytes, so that it can be checked without understanding them.
 """

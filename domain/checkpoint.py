@@ -20,7 +20,7 @@ _THREE = struct.Struct(">QQQ")
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """The events behind the previous block, up to position `last`; `digest` in hex is of their records, joined."""
+    """The events after the previous block, up to position `last`; `digest` in hex is of their records, joined."""
 
     last: int
     events: int

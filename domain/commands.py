@@ -69,7 +69,7 @@ def content_of(task: Task) -> Content:
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What somebody wants to happen to one task."""
+    """What a user or the system wants to happen to one task."""
 
 
 class CreateDraft(Command, frozen=True):
@@ -133,13 +133,14 @@ class ExpireDraft(Command, frozen=True):
     """Record that the draft's life is over, if it is."""
 
 
-def decide(task: Task | None, task_id: UUID, command: Command, given: Metadata) -> tuple[list[Recorded], Task]:
+def decide(task: Task | None, task_id: UUID, command: Command, metadata: Metadata) -> tuple[list[Recorded], Task]:
     """What carrying out `command` on `task` records, nothing where nothing changes, and the state after it.
 
     `task` is None where none exists, which only `CreateDraft` may meet. Raises a `Refusal`: `AlreadyExists`,
-    `NotADraft`, `NotRestorable`, `VersionMismatch`, `Invalid` or `NotPublishable`, in the order of section 4.2.
+    `NotADraft`, `NotRestorable`, `VersionMismatch`, `Invalid` or `NotPublishable`, in this order (docs/api.md,
+    Concurrency and retries).
     """
-    draft = _Draft(task, task_id, given)
+    draft = _Draft(task, task_id, metadata)
     _decide(command, draft)
     return draft.events, draft.existing
 
@@ -147,11 +148,11 @@ def decide(task: Task | None, task_id: UUID, command: Command, given: Metadata) 
 class _Draft:
     """The task under the command's hands: the events so far and the state that they lead to."""
 
-    def __init__(self, task: Task | None, task_id: UUID, given: Metadata) -> None:
+    def __init__(self, task: Task | None, task_id: UUID, metadata: Metadata) -> None:
         self.task = task
         self.task_id = task_id
-        self.given = given
-        self.at = given.now if task is None else max(given.now, task.updated_at)
+        self.metadata = metadata
+        self.at = metadata.now if task is None else max(metadata.now, task.updated_at)
         self.events: list[Recorded] = []
 
     @property
@@ -161,18 +162,20 @@ class _Draft:
 
     def record(self, cause: Cause, data: Event, actor: Actor | None = None) -> None:
         version = self.task.version + 1 if self.task else 1
-        event = Recorded(self.task_id, version, self.at, actor or self.given.actor, self.given.request_id, cause, data)
+        event = Recorded(
+            self.task_id, version, self.at, actor or self.metadata.actor, self.metadata.request_id, cause, data
+        )
         self.events.append(event)
         self.task = evolve(self.task, event)
 
     def require_draft(self) -> None:
-        status = self.existing.status_at(self.given.now)
+        status = self.existing.status_at(self.metadata.now)
         if status != "draft":
             raise NotADraft(status)
         self.require_version()
 
     def require_version(self) -> None:
-        expected = self.given.expected
+        expected = self.metadata.expected
         if expected is None or (expected == () and self.task is not None):
             return
         if self.task is None or self.task.version not in expected:
@@ -199,7 +202,7 @@ class _Draft:
         self.change_attachments(cause, content.attachments)
 
     def change_attachments(self, cause: Cause, wanted: tuple[str, ...]) -> None:
-        """Keep the longest common beginning; what stands behind it is removed and added in the wanted order."""
+        """Keep the longest common beginning; the rest is removed, and added in the wanted order."""
         kept = 0
         current = self.existing.attachments
         # References that stay in place are those of the wanted order that are met in it.
@@ -318,7 +321,7 @@ def _(command: DiscardDraft, draft: _Draft) -> None:
 
 @_decide.register
 def _(command: RestoreDraft, draft: _Draft) -> None:
-    status = draft.existing.status_at(draft.given.now)
+    status = draft.existing.status_at(draft.metadata.now)
     if status not in ("discarded", "expired"):
         raise NotRestorable(status)
     draft.require_version()
@@ -335,5 +338,5 @@ def _(command: RevertDraft, draft: _Draft) -> None:
 
 @_decide.register
 def _(command: ExpireDraft, draft: _Draft) -> None:
-    if draft.existing.status == "draft" and draft.existing.status_at(draft.given.now) == "expired":
+    if draft.existing.status == "draft" and draft.existing.status_at(draft.metadata.now) == "expired":
         draft.record("expire", DraftExpired(), "system")

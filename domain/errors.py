@@ -1,4 +1,4 @@
-"""Refusals: why a command was not carried out. Each maps to one problem of contract section 5."""
+"""Refusals: why a command was not carried out. Each maps to one problem (docs/api.md, Errors)."""
 
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,11 @@ class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(Exception):
-    """A command that was not carried out and left nothing behind."""
+    """A command that was not carried out and recorded nothing."""
 
 
 class TaskNotFound(Refusal):
-    """No such task, or somebody else's: the two are not told apart."""
+    """No such task, or one of another user: the two are not distinguished."""
 
 
 class AlreadyExists(Refusal):

@@ -1,6 +1,6 @@
 """The vocabulary: what can have happened to a task. An event struct never loses a field.
 
-Stored names are the class names (contract section 6); `SCHEMA` gives the version that each is written in.
+Stored names are the class names (docs/api.md, Events); `SCHEMA` gives the version that each is written in.
 A payload of an older version is brought forward by `UPCASTS` before it is decoded.
 """
 
@@ -63,7 +63,7 @@ class TranscriptChanged(Event, frozen=True):
 
 
 class AttachmentAdded(Event, frozen=True):
-    """A reference was added behind the others."""
+    """A reference was added after the others."""
 
     reference: str
 

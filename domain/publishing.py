@@ -1,4 +1,4 @@
-"""The publish rules (contract section 4.4): what is still missing, and what is filled in."""
+"""The publish rules (docs/api.md, Publishing): what is still missing, and what is filled in."""
 
 from decimal import ROUND_HALF_UP, Decimal
 

@@ -36,7 +36,7 @@ FIELDS = (
     "experimentation",
     "brand_kit_id",
 )
-"""What a PATCH may change, in the order in which its events are recorded (contract section 3)."""
+"""What a PATCH may change, in the order in which its events are recorded (docs/api.md, The task)."""
 
 TEXT_FIELDS = frozenset({"title", "description"})
 """The fields that are recorded as edits."""

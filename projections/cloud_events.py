@@ -1,4 +1,4 @@
-"""Events as CloudEvents 1.0 in JSON, for consumers that speak it (contract section 6)."""
+"""Events as CloudEvents 1.0 in JSON, for consumers that read it (docs/api.md, Events)."""
 
 from typing import Any
 from uuid import UUID

@@ -17,47 +17,49 @@ from projections.times import rfc3339
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A task at the head of its stream, with the digest of its last event (32 bytes)."""
+    """A task at its last event, with the digest of that (32 bytes)."""
 
     task: Task
     digest: bytes
 
 
 Row = dict[str, Any]
-"""A row of `current_task` as `append_events` takes it; `digest` in hex, times in microseconds since 1970.
-
-The row of a change holds what changed, and always `ALWAYS`.
-"""
+"""A row of `current_task` by its column names, as PostgreSQL reads it from JSON; that of a change holds what changed,
+and always `ALWAYS`."""
 
 NAMES = (*Task.__struct_fields__, "digest")
 
 ALWAYS = ("id", "version", "updated_at", "expires_at", "compute_budget", "brand_kit_id", "prototype_tier")
-"""The key, what belongs to every change, and what may change to null, which absence could not be told from."""
+"""The key, what belongs to every change, and what may change to null, which must differ from absent."""
 
-COLUMNS = ", ".join(
-    f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in ("created_at", "expires_at", "updated_at") else name
-    for name in NAMES
-)
-"""The columns to select for `snapshot_of`, times in microseconds since 1970."""
+_TIMES = ("created_at", "expires_at", "updated_at")
+
+COLUMNS = ", ".join(f"to_microseconds({name}) AS {name}" if name in _TIMES else name for name in NAMES)
+"""The columns to select for `snapshot_of`."""
 
 
-def row_of(head: Snapshot, base: Snapshot | None = None) -> Row:
-    """The row that stands for `head`, as a change of the row of `base` where that is given."""
-    values = msgspec.structs.astuple(head.task)
+def row_of(snapshot: Snapshot, base: Snapshot | None = None) -> Row:
+    """The row that stands for a snapshot, as a change of the row of `base` where that is given."""
+    task = snapshot.task
+    values = msgspec.structs.astuple(task)
     if base is None:
         row: Row = dict(zip(NAMES, values, strict=False))
+        row["created_at"] = rfc3339(task.created_at)
+        row["sweep_at"] = rfc3339(task.expires_at) if task.status == "draft" else None
     else:
         # A value that no event touched is the very same object.
         olds = msgspec.structs.astuple(base.task)
         row = {name: value for name, value, old in zip(NAMES, values, olds, strict=False) if value is not old}
         for name in ALWAYS:
-            row[name] = getattr(head.task, name)
-    row["digest"] = head.digest.hex()
+            row[name] = getattr(task, name)
+    row["expires_at"] = rfc3339(task.expires_at)
+    row["updated_at"] = rfc3339(task.updated_at)
+    row["digest"] = "\\x" + snapshot.digest.hex()
     return row
 
 
 def snapshot_of(columns: Sequence[Any]) -> Snapshot:
-    """The head that a row of `COLUMNS` stands for; `requirements` as a JSON value."""
+    """The snapshot that a row of `COLUMNS` stands for; `requirements` as a JSON value."""
     *values, digest = columns
     task = Task(*values)
     return Snapshot(
@@ -73,7 +75,7 @@ def snapshot_of(columns: Sequence[Any]) -> Snapshot:
 
 
 class TaskView(msgspec.Struct, frozen=True):
-    """The body of a task response: exactly these fields, in this order (contract section 3)."""
+    """The body of a task response: exactly these fields, in this order (docs/api.md, The task)."""
 
     id: UUID
     user_id: UUID

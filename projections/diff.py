@@ -35,9 +35,9 @@ _CHARACTERS = 40_000
 """Pairs of characters, left between anchors, up to which they are compared one by one."""
 
 _LEVELS = 32
-"""Times that a stretch between anchors is anchored anew; text made for it could go on for ever."""
+"""Times that a stretch between anchors is anchored again; a text made for it could continue without end."""
 
-# A word with the blanks behind it; of scripts that are written without blanks, one character.
+# A word with the blanks after it; of scripts that are written without blanks, one character.
 _TOKENS = re.compile(r"[^\W\u0e00-\u0eff\u2e80-\U0003ffff]+\s*|\s+|.", re.DOTALL)
 
 

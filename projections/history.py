@@ -1,13 +1,10 @@
-"""The history of a task as readers see it: the envelope of contract section 6, and the replay of events."""
+"""The history of a task as readers see it: the envelope (docs/api.md, Events)."""
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from domain import chain
-from domain.errors import HistoryCorrupt
 from domain.events import (
     SCHEMA,
     AttachmentAdded,
@@ -20,9 +17,7 @@ from domain.events import (
     Recorded,
     TranscriptChanged,
 )
-from domain.task import Task, evolve
 from domain.text import Edit
-from projections.current_task import Snapshot
 from projections.times import rfc3339
 
 
@@ -61,7 +56,7 @@ def envelope(position: int, event: Recorded, digest: bytes) -> Envelope:
 
 
 def data_of(data: Event) -> dict[str, Any]:
-    """An event's data with the names of the contract."""
+    """An event's data by its field names (docs/api.md, Events)."""
     match data:
         case DraftFieldChanged(field, None, value):
             return {"field": field, "value": value}
@@ -85,19 +80,3 @@ def data_of(data: Event) -> dict[str, Any]:
 
 def _edit(edit: Edit) -> dict[str, Any]:
     return {"at": edit.at, "cut": edit.cut, "insert": edit.insert}
-
-
-def replay(head: Snapshot | None, events: Iterable[Recorded]) -> Task | None:
-    """The state after `events`, from `head` on or from the beginning; the chain is not looked at."""
-    task = head.task if head else None
-    for event in events:
-        task = evolve(task, event)
-    return task
-
-
-def check_link(previous: bytes, event: Recorded, topic: str, state: bytes, stored_digest: bytes) -> bytes:
-    """The digest of the event that follows `previous`; raises `HistoryCorrupt` if another one is stored."""
-    expected = chain.digest(previous, event.originator_id, event.originator_version, topic, state)
-    if expected != stored_digest:
-        raise HistoryCorrupt(event.originator_version, "digest-mismatch", "The digest of the event does not match.")
-    return expected

@@ -1,4 +1,4 @@
-"""What `analytics` may see of an event: that and where something was typed, never what (contract section 6).
+"""What `analytics` may see of an event: that and where something was typed, never what (docs/api.md, Events).
 
 Each event type has its rule here; one without a rule is refused, so that a new one cannot slip out.
 

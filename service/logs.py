@@ -1,7 +1,7 @@
 """Logging: JSON lines, or for a person on a terminal. Tokens and typed text are never logged.
 
 Exceptions are where text would slip through: PostgreSQL's details quote the row, Python's messages the value. So of an
-exception the log says its type, where it was raised, and of its message what `told` lets out, whoever logs it and how.
+exception the log has its type, where it was raised, and of its message only what `safe_message` returns.
 """
 
 import copy
@@ -21,11 +21,11 @@ OURS = ("domain.", "projections.", "service.")
 
 
 QUOTING = ("asyncio", "uvicorn")
-"""Loggers that write an exception out in the lines after the first, although they or we hand it in besides."""
+"""Loggers that write an exception out in the lines after the first, although it is passed as `exc_info`, too."""
 
 
 def configure_logs(level: str) -> None:
-    """Send all logging to standard error in one form, from `level` on; what nobody catches, too."""
+    """Send all logging to standard error in one form, from `level` on; uncaught exceptions, too."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -54,8 +54,8 @@ def configure_logs(level: str) -> None:
     threading.excepthook = lambda raised: _uncaught(raised.exc_type, raised.exc_value, raised.exc_traceback)
 
 
-def told(error: BaseException) -> str:
-    """What may be said of an exception, in one line; "" where its message could quote what somebody wrote.
+def safe_message(error: BaseException) -> str:
+    """The part of an exception's message that may be logged, in one line; "" where it could quote typed text.
 
     Of PostgreSQL's errors: the code, table and constraint, and the primary message but for those about a value.
     """
@@ -64,8 +64,8 @@ def told(error: BaseException) -> str:
         names = [error.sqlstate, *(name for name in (about.table_name, about.constraint_name) if name)]
         message = "" if isinstance(error, psycopg.DataError) else about.message_primary or ""
         return ": ".join(filter(None, (" ".join(names), message)))
-    tells = isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
-    if tells or f"{type(error).__module__}.".startswith(OURS):
+    is_safe = isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
+    if is_safe or f"{type(error).__module__}.".startswith(OURS):
         return " ".join(str(error).split())
     return ""
 
@@ -79,7 +79,7 @@ def failure_of(error: BaseException) -> list[dict[str, Any]]:
         seen.add(id(next_one))
         part: dict[str, Any] = {
             "exc_type": type(next_one).__name__,
-            "exc_value": told(next_one),
+            "exc_value": safe_message(next_one),
             "frames": [
                 {"filename": frame.filename, "lineno": frame.lineno, "name": frame.name}
                 for frame in traceback.extract_tb(next_one.__traceback__)
@@ -99,23 +99,25 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         record = copy.copy(record)
         if isinstance(record.args, tuple):
-            record.args = tuple(_said(value) if isinstance(value, BaseException) else value for value in record.args)
+            record.args = tuple(
+                _safe_text(value) if isinstance(value, BaseException) else value for value in record.args
+            )
         if isinstance(record.msg, BaseException):
-            record.msg = _said(record.msg)
+            record.msg = _safe_text(record.msg)
         if record.name.partition(".")[0] in QUOTING:
             record.msg, record.args = record.getMessage().partition("\n")[0], None
         return super().format(record)
 
 
-def _said(error: BaseException) -> str:
-    return ": ".join(filter(None, (type(error).__name__, told(error))))
+def _safe_text(error: BaseException) -> str:
+    return ": ".join(filter(None, (type(error).__name__, safe_message(error))))
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         return
     error = kind() if error is None else error
-    logging.getLogger(__name__).error("nobody caught it", exc_info=(kind, error, trace))
+    logging.getLogger(__name__).error("uncaught exception", exc_info=(kind, error, trace))
 
 
 def _parts_of_failure(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -33,14 +33,13 @@ _ORDERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """The counters of one process. There is one in a process that has a seat: its files are known by that."""
 
-    def __init__(self, writer: Writer, feed: Feed, pool: ReadingPool, seat: Seat | None = None) -> None:
-        self._writer = writer
+    def __init__(self, feed: Feed, pool: ReadingPool, seat: Seat | None = None) -> None:
+        self.writer: Writer | None = None
         self._feed = feed
         self._pool = pool
         self._directory = _count_in(seat) if seat else None
         self._registry = registry = CollectorRegistry()
         self._task: asyncio.Task[None] | None = None
-        self._seen = (0, 0)
         self._requests = Histogram(
             "palimpsest_request_seconds",
             "Seconds until an answer began, by route and status.",
@@ -79,15 +78,27 @@ class Metrics:
             "palimpsest_open_streams", "Readers of the live event stream.", multiprocess_mode="sum", registry=registry
         )
         self._request = cache(self._request_histogram)
-        writer.committed = self._committed
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """An answer began, so long after its request came."""
         self._request(method, route, status).observe(seconds)
 
-    def repeated(self) -> None:
+    def replayed(self) -> None:
         """A retry was answered as the first time."""
         self._repeats.inc()
+
+    def conflict(self) -> None:
+        """Another process had changed a task."""
+        self._conflicts.inc()
+
+    def lookup(self) -> None:
+        """A connection was lost between a commit and its answer."""
+        self._lookups.inc()
+
+    def committed(self, requests: int, seconds: float) -> None:
+        """One call made so many requests durable."""
+        self._batches.observe(requests)
+        self._commits.observe(seconds)
 
     def start(self) -> None:
         """Look about from now on."""
@@ -118,21 +129,13 @@ class Metrics:
     def _request_histogram(self, method: str, route: str, status: int) -> Histogram:
         return self._requests.labels(method, route, str(status))
 
-    def _committed(self, orders: int, seconds: float) -> None:
-        self._batches.observe(orders)
-        self._commits.observe(seconds)
-
     async def _tick(self) -> None:
         while True:
             self._look()
             await asyncio.sleep(TICK)
 
     def _look(self) -> None:
-        now = (self._writer.conflicts, self._writer.lookups)
-        for counter, count, seen in zip((self._conflicts, self._lookups), now, self._seen, strict=True):
-            counter.inc(count - seen)
-        self._seen = now
-        self._waiting.set(self._writer.waiting)
+        self._waiting.set(self.writer.waiting if self.writer else 0)
         self._streams.set(self._feed.readers)
 
 

@@ -189,7 +189,7 @@ VARIABLES = (
         "Least severity that is logged; JSON lines when not on a terminal",
     ),
 )
-"""Every variable, in the order of contract section 1."""
+"""Every variable, in the order of docs/api.md, Running."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

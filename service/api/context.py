@@ -52,8 +52,8 @@ class Context:
         self.store = Store(self.pool)
         self.event_log = EventLog(self.pool)
         self.feed = Feed(settings.database_url, self.event_log)
-        self.writer = Writer(settings.database_url)
-        self.metrics = Metrics(self.writer, self.feed, self.pool, seat)
+        self.metrics = Metrics(self.feed, self.pool, seat)
+        self.writer = self.metrics.writer = Writer(settings.database_url, self.metrics)
 
     async def start(self) -> None:
         """Open the connections; where there is no store, whoever needs one is told so until there is."""
@@ -103,14 +103,13 @@ class Context:
         precondition: Callable[[], None] | None = None,
     ) -> Committed | Replayed:
         """Hand the command to the writer, in the asker's name. A `precondition` stands in the place of If-Match."""
-        given = call.metadata()
+        metadata = call.metadata()
         if precondition:
-            given = replace(given, expected=None)
-        return await self.writer.submit(WriteRequest(task_id, command, given, key, proven, precondition))
+            metadata = replace(metadata, expected=None)
+        return await self.writer.submit(WriteRequest(task_id, command, metadata, key, proven, precondition))
 
     async def as_of(self, repeated: Replayed) -> Task:
         """The task at the version that a request under the same key produced."""
-        self.metrics.repeated()
         snapshot = await self.store.snapshot(repeated.task_id)
         if snapshot and snapshot.task.version == repeated.version:
             return snapshot.task

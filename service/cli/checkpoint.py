@@ -11,7 +11,7 @@ from service.cli.progress import progress
 from service.cli.running import existing_store, fail, reporting
 from service.proof.checkpoint import CheckpointError, read_private_key, take_checkpoint, write_checkpoint
 from service.settings import read_settings
-from service.store.scan import count_events, last_position, open_reading_connection
+from service.store.scan import count_events, open_reading_connection, settled_position
 
 FILE = click.Path(path_type=Path)
 
@@ -33,7 +33,7 @@ def checkpoint(file: Path, key: Path) -> None:
         with existing_store(read_settings(os.environ)) as ready:
             assert ready.database_url is not None
             with open_reading_connection(ready.database_url) as connection:
-                position = last_position(connection)
+                position = settled_position(connection)
                 with progress("events signed", count_events(connection)) as advance:
                     taken = take_checkpoint(connection, position, time.time_ns() // 1000, advance)
         write_checkpoint(file, taken, private_key)

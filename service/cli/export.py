@@ -36,7 +36,7 @@ def project() -> None:
 @click.command("export")
 @click.argument("path", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--format", "kind", required=True, type=click.Choice(["parquet", "ndjson"]), help="What to write.")
-@click.option("--after", type=click.IntRange(0, 2**63 - 1), help="Begin behind this position.")
+@click.option("--after", type=click.IntRange(0, 2**63 - 1), help="Begin after this position.")
 @click.option("--redact", is_flag=True, help="Leave out text and digests, as for the scope analytics.")
 @reporting
 def export(path: Path, kind: Literal["parquet", "ndjson"], after: int | None, redact: bool) -> None:

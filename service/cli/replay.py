@@ -10,7 +10,6 @@ from uuid import UUID
 
 import click
 import msgspec
-from eventsourcing.persistence import StoredEvent
 from psycopg import errors
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -23,9 +22,8 @@ from projections.current_task import view_of
 from projections.history import data_of, envelope
 from projections.times import parse_rfc3339, rfc3339
 from service.cli.running import existing_store, fail, reporting
-from service.proof.check import UNREADABLE
 from service.settings import read_settings
-from service.store.codec import EventMapper, LogRow
+from service.store.codec import UNREADABLE, LogRow, decode_event
 from service.store.scan import one_task, open_reading_connection
 
 LONGEST_PAUSE = 2.0
@@ -39,8 +37,6 @@ AROUND = 5
 
 SIDES = 4
 """Columns that the frame takes."""
-
-_mapper = EventMapper()
 
 # A draft may hold what would move the cursor or change the terminal's title.
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | dict.fromkeys(range(127, 160), "�")
@@ -117,7 +113,7 @@ def _evolved(task_id: UUID, rows: list[LogRow]) -> Iterator[Moment]:
     task: Task | None = None
     for row in rows:
         try:
-            event = _mapper.to_domain_event(StoredEvent(task_id, row.version, row.topic, row.state))
+            event = decode_event(task_id, row.version, row.topic, row.state)
             task = evolve(task, event)
         except UNREADABLE:
             fail(f"the event at version {row.version} cannot be replayed; see palimpsest verify {task_id}")

@@ -23,7 +23,7 @@ def fail(message: str) -> NoReturn:
 
 
 def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a person can mend is told in one line, without a traceback."""
+    """What an operator can mend is reported in one line, without a traceback."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -5,12 +5,12 @@ of the data directory, as `flock` locks, which the kernel lets go of however a p
 
 - `postgres.mutex`: held by the process that is starting or stopping the server.
 - `postgres.users`: shared by all who use the server. Who leaves and can have it alone was the last.
-- `postgres.alive`: inherited by the server and by each of its processes, and by nobody else. Whoever can have it knows
-  that none of them is left, whatever `postmaster.pid` says and whoever has the pid in it by now.
+- `postgres.alive`: inherited by the server and by each of its processes, and by no other process. Who can acquire it
+  knows that none of them is left, even if `postmaster.pid` says otherwise or another process has its pid by now.
 
 There is no TCP listener. The Unix socket stands in the cluster's own directory, or where that path is too long for a
 socket, in a new directory under /tmp. Both have mode 0700: only the account that runs the server, and root, get there,
-and whoever does is trusted, since a password would have to lie beside the data that it guards.
+and they are trusted, since a password would have to lie next to the data that it guards.
 
 PostgreSQL refuses to run as root. For root it runs as the owner of the cluster, so that `sudo palimpsest …` leaves it
 usable by its owner; a new one belongs to a system account of its own, because other programs that share an account
@@ -63,7 +63,7 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_autovacuum_min_duration": "-1",
     "log_startup_progress_interval": "5s",
-    # No statement and no row in the log: they hold what somebody wrote.
+    # No statement and no row in the log: they hold what a user wrote.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_parameter_max_length": "0",
@@ -272,13 +272,13 @@ class _Server:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         postgres = [str(programs() / "postgres"), "-D", str(self.pgdata), *options]
         # By a shell that is gone at once, so that the server is the child of none of its users. The variable makes
-        # PostgreSQL overlook this pid in files left behind; it still checks that their shared memory is not in use.
+        # PostgreSQL overlook this pid in leftover files; it still checks that their shared memory is not in use.
         variables = {"PG_GRANDPARENT_PID": str(stale.pid)} if stale else {}
         self.run(["/bin/sh", "-c", '"$@" &', "sh", *postgres], alive, account, variables)
         self.launches += 1
 
     def initialize(self, alive: int, account: Account | None) -> None:
-        """Makes the cluster beside its place, so that one that was interrupted is never taken for a whole one."""
+        """Makes the cluster in another directory first, so that an unfinished one is never taken for a whole one."""
         logger.info("creating the database in %s", self.pgdata)
         unfinished = self.data_dir / "postgres.new"
         if unfinished.exists():
@@ -329,7 +329,7 @@ class _Server:
         return " / ".join((errors or lines)[-3:])
 
     def kept_socket_dir(self, stale: _PidFile | None, account: Account | None) -> Path | None:
-        """The directory of a server that died, so that those who used it find the next one; if nobody else's."""
+        """The directory of a server that died, so that those who used it find the next one; if it is not another's."""
         if stale is None:
             return None
         try:

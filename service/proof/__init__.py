@@ -1,1 +1,1 @@
-"""What proves that nobody rewrote the log: the check of a task, of all tasks, and signed checkpoints."""
+"""What proves that the log was not rewritten: the check of a task, of all tasks, and signed checkpoints."""

@@ -1,26 +1,22 @@
 """The check of one task: its chain link by link, its replay, and what the view's row says against both.
 
-It is fed with stored rows in the order of their versions and reads nothing itself.
+It is fed with rows of the log in the order of their versions, and reads nothing itself. Publishing, `verify` and the
+rebuild of the current-task view all walk a history with it.
 """
 
-import struct
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import StoredEvent
 
 from domain import chain
 from domain import json_values as json
+from domain.errors import HistoryCorrupt
 from domain.events import DraftCreated, DraftFieldChanged, Recorded, TranscriptChanged
 from domain.task import FIELDS, Task, evolve
 from projections.current_task import Snapshot
-from service.store.codec import EventMapper, LogRow
+from service.store.codec import UNREADABLE, LogRow, decode_event
 from service.store.scan import Remembered
-
-_mapper = EventMapper()
-
-UNREADABLE = (ValueError, LookupError, TypeError, AssertionError, AttributeError, RecursionError, struct.error)
-"""What decoding and evolving raise for events that nobody can have recorded."""
 
 PROBLEMS = {
     "event-missing": "A version is missing from the log.",
@@ -39,7 +35,7 @@ PROBLEMS = {
 """Every code of a finding, and what it says; docs/proof.md explains them."""
 
 REPAIRABLE = frozenset({"view-missing", "log-ahead-of-view", "view-mismatch", "view-unreadable"})
-"""Where the log is whole and has what the view remembers, so that the view can be made from it anew."""
+"""Where the log is whole and has what the view remembers, so that the view can be rebuilt from it."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -64,23 +60,26 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class TaskCheck:
-    """One task under examination. The first thing that is wrong is the finding; what follows is only counted."""
+    """One task under examination. The first thing that is wrong is the finding; what follows is only counted.
 
-    def __init__(self, task_id: UUID, remembered: Remembered | None) -> None:
+    `remembered` is the view's row. With `base`, a proven snapshot, the examination goes on after that.
+    """
+
+    def __init__(self, task_id: UUID, remembered: Remembered | None = None, base: Snapshot | None = None) -> None:
         self.task_id = task_id
         self._remembered = remembered
-        self._knows_head = False
+        self._view_agrees = False
         self.events = 0
         self.problem: Finding | None = None
-        self._task: Task | None = None
-        self._version = 0
+        self._task = base.task if base else None
+        self._version = base.task.version if base else 0
         self._position = -1
-        self._digest = chain.GENESIS
+        self._digest = base.digest if base else chain.GENESIS
         self._stored_digest: bytes | None = None
 
     @property
-    def head(self) -> Snapshot | None:
-        """The proven head: where the events lead that were found to be whole."""
+    def snapshot(self) -> Snapshot | None:
+        """Where the events lead that were found to be whole."""
         return Snapshot(self._task, self._digest) if self._task else None
 
     def feed(self, row: LogRow) -> None:
@@ -94,6 +93,7 @@ class TaskCheck:
                 self._found(self._version + 1, "event-unreadable")
 
     def _examine(self, row: LogRow) -> None:
+        position, _, _, topic, state, stored_digest = row
         version = self._version + 1
         if row.version != version:
             if row.version < version:
@@ -101,29 +101,27 @@ class TaskCheck:
             else:
                 self._found(version, "event-missing")
             return
-        digest = chain.digest(self._digest, self.task_id, version, row.topic, row.state)
-        if digest != row.digest:
+        digest = chain.digest(self._digest, self.task_id, version, topic, state)
+        if digest != stored_digest:
             self._found(version, "digest-mismatch")
-        elif row.position <= self._position:
+            return
+        if position <= self._position:
             self._found(version, "position-order")
-        else:
-            self._replay(row, digest)
-
-    def _replay(self, row: LogRow, digest: bytes) -> None:
+            return
         try:
-            event = _mapper.to_domain_event(StoredEvent(self.task_id, row.version, row.topic, row.state))
+            event = decode_event(self.task_id, version, topic, state)
         except UNREADABLE:
-            self._found(row.version, "event-unreadable")
+            self._found(version, "event-unreadable")
             return
         try:
             _require_possible(self._task, event)
             self._task = evolve(self._task, event)
         except UNREADABLE:
-            self._found(row.version, "event-impossible")
+            self._found(version, "event-impossible")
             return
-        self._version, self._position, self._digest = row.version, row.position, digest
-        if self._remembered and self._remembered.version == row.version:
-            self._knows_head = self._remembered.digest == digest
+        self._version, self._position, self._digest = version, position, digest
+        if self._remembered and self._remembered.version == version:
+            self._view_agrees = self._remembered.digest == digest
 
     def verdict(self) -> Verdict:
         """The outcome, after the last row."""
@@ -137,7 +135,7 @@ class TaskCheck:
             self._found(self._version, "view-missing")
         elif remembered.version > self._version:
             self._found(self._version + 1, "log-behind-view")
-        elif not self._knows_head:
+        elif not self._view_agrees:
             self._found(remembered.version, "head-mismatch")
         elif remembered.version < self._version:
             self._found(remembered.version + 1, "log-ahead-of-view")
@@ -148,6 +146,19 @@ class TaskCheck:
 
     def _found(self, version: int, code: str, message: str | None = None) -> None:
         self.problem = Finding(version, code, message or PROBLEMS[code])
+
+
+def apply_checked(base: Snapshot | None, task_id: UUID, rows: Iterable[LogRow]) -> Snapshot | None:
+    """The snapshot after more rows of a task; None where there is no event at all.
+
+    Raises `HistoryCorrupt` at the first row that does not follow.
+    """
+    check = TaskCheck(task_id, base=base)
+    for row in rows:
+        check.feed(row)
+        if check.problem:
+            raise HistoryCorrupt(check.problem.version, check.problem.code, check.problem.message)
+    return check.snapshot
 
 
 def _require_possible(task: Task | None, event: Recorded) -> None:

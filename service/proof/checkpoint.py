@@ -143,7 +143,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
 
 def _loaded(path: Path, load: Callable[[bytes], object]) -> object:
-    """What a PEM file holds, None where that cannot be told."""
+    """What a PEM file holds, None where it is no key."""
     try:
         return load(path.read_bytes())
     except OSError as error:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from service.proof.check import TaskCheck, Verdict
-from service.store.codec import LogRow
+from projections.current_task import Snapshot
+from service.proof.check import TaskCheck, Verdict, apply_checked
 from service.store.connections import ReadingPool
 from service.store.scan import UNREADABLE_VALUE, Remembered, TaskRows, remembered_of
-from service.store.tasks import read_snapshot
+from service.store.tasks import Store, read_events, read_snapshots
 
 PAGE = 500
 """Events of a task that a request fetches at a time."""
@@ -19,14 +19,9 @@ PAGE = 500
 SLICE = 100
 """Events that a request checks before it lets others work."""
 
-_PAGE_OF_TASK = (
-    "SELECT notification_id, originator_version, topic, state, digest FROM draft_events"
-    " WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s"
-)
-
 
 def verdicts(tasks: Iterable[TaskRows], advance: Callable[[int], None]) -> Iterator[Verdict]:
-    """One verdict a task; `advance` is told of the events that were looked at."""
+    """One verdict a task; `advance` receives the number of events examined."""
     for check in checked(tasks, advance):
         yield check.verdict()
 
@@ -48,7 +43,7 @@ async def verdict_of(pool: ReadingPool, task_id: UUID) -> Verdict:
         await connection.execute("LOCK TABLE current_task IN ACCESS SHARE MODE")
         check = TaskCheck(task_id, await _remembered(connection, task_id))
         after = -(2**63)
-        while page := await _page(connection, task_id, after):
+        while page := await read_events(connection, task_id, after, PAGE):
             for start in range(0, len(page), SLICE):
                 for row in page[start : start + SLICE]:
                     check.feed(row)
@@ -57,18 +52,23 @@ async def verdict_of(pool: ReadingPool, task_id: UUID) -> Verdict:
     return check.verdict()
 
 
+async def proven_snapshot(store: Store, task_id: UUID, base: Snapshot | None = None) -> Snapshot | None:
+    """Where the log leads after `base`, or from the beginning, every link checked; None where there is no event.
+
+    Raises `HistoryCorrupt` at the first event that does not fit.
+    """
+    snapshot = base
+    async for page in store.events(task_id, base.task.version if base else 0):
+        snapshot = apply_checked(snapshot, task_id, page)
+    return snapshot
+
+
 async def _remembered(connection: AsyncConnection[Any], task_id: UUID) -> Remembered | None:
     try:
         async with connection.transaction():
-            head = await read_snapshot(connection, task_id)
-            return remembered_of(head) if head else None
+            snapshot = (await read_snapshots(connection, [task_id])).get(task_id)
+            return remembered_of(snapshot) if snapshot else None
     except UNREADABLE_VALUE:
         cursor = await connection.execute("SELECT version, digest FROM current_task WHERE id = %s", (task_id,))
         row = await cursor.fetchone()
         return Remembered(row[0], row[1], None) if row else None
-
-
-async def _page(connection: AsyncConnection[Any], task_id: UUID, after: int) -> list[LogRow]:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(_PAGE_OF_TASK, (task_id, after, PAGE), prepare=True)
-    return [LogRow(*row) for row in await cursor.fetchall()]

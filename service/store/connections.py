@@ -1,4 +1,4 @@
-"""The connections for reading: each process's pool, which neither hangs nor hands out what an outage left behind."""
+"""The connections for reading: a pool in each process that neither hangs nor hands out broken connections."""
 
 import asyncio
 import logging
@@ -25,13 +25,13 @@ POOL_SIZE = 4
 MAX_WAITING = 256
 """Requests that may wait for one of them; further ones are shed."""
 
-PATIENCE = 1.4
+POOL_TIMEOUT = 1.4
 """Seconds that a request waits for a connection."""
 
-SILENCE = 1.8
-"""Seconds in which a request that reads has its connection and its answer, or is told that there is none."""
+READ_TIMEOUT = 1.8
+"""Seconds in which a read has its connection and its answer; then it is refused."""
 
-LONG_SILENCE = 30.0
+LONG_READ_TIMEOUT = 30.0
 """The same for a read that may have to look at much of the log or of a view; the store itself ends it then."""
 
 LONG_READS = POOL_SIZE // 2
@@ -55,7 +55,7 @@ CONNECTION = {"autocommit": True, "connect_timeout": 2, "tcp_user_timeout": 2000
 
 
 class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
-    """A pool whose connections are hung up on where the server keeps silent.
+    """A pool that closes a connection where the server does not answer in time.
 
     A server that is stopped but not gone answers nothing, and no timeout of its own fires. Cancelling would wait for
     it too; a closed socket does not.
@@ -70,9 +70,9 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             max_waiting=MAX_WAITING,
             configure=configure,
             check=self._check_quickly,
-            timeout=PATIENCE,
+            timeout=POOL_TIMEOUT,
             # Then the next request tries again, at once; a longer one would back off for longer than an outage lasts.
-            reconnect_timeout=PATIENCE,
+            reconnect_timeout=POOL_TIMEOUT,
             open=False,
         )
         self._long_reads = asyncio.Semaphore(LONG_READS)
@@ -80,16 +80,16 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
     @override
     @asynccontextmanager
     async def connection(
-        self, timeout: float | None = None, *, silence: float | None = SILENCE
+        self, timeout: float | None = None, *, read_timeout: float | None = READ_TIMEOUT
     ) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection for at most `silence` seconds from now, waiting included; None is for long work."""
+        """A connection for at most `read_timeout` seconds from now, waiting included; None is for long work."""
         loop = asyncio.get_running_loop()
         since = loop.time()
         async with super().connection(timeout) as connection:
-            if silence is None:
+            if read_timeout is None:
                 yield connection
                 return
-            timer = loop.call_at(since + silence, _hang_up, connection, silence)
+            timer = loop.call_at(since + read_timeout, _hang_up, connection, read_timeout)
             try:
                 yield connection
             finally:
@@ -97,25 +97,25 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
 
     @asynccontextmanager
     async def long_connection(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection for a read that may look at much, behind those that do already. Raises `PoolTimeout`.
+        """A connection for a read that may look at much; it waits for those that do already. Raises `PoolTimeout`.
 
         A store that does not answer at all is found out as soon as by any other read.
         """
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
         try:
-            async with asyncio.timeout(LONG_SILENCE):
+            async with asyncio.timeout(LONG_READ_TIMEOUT):
                 await self._long_reads.acquire()
         except TimeoutError:
             raise PoolTimeout("too many long reads") from None
         try:
-            async with self.connection(silence=LONG_SILENCE) as connection:
+            async with self.connection(read_timeout=LONG_READ_TIMEOUT) as connection:
                 yield connection
         finally:
             self._long_reads.release()
 
     async def _check_quickly(self, connection: AsyncConnection[Any]) -> None:
-        """Find out what the server said while nobody asked, most likely that it was going; without a round trip."""
+        """Find out, without a round trip, what the server sent meanwhile: most likely that it is shutting down."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         if connection.closed or poll.poll(0):
@@ -124,9 +124,9 @@ class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
             await self.check_connection(connection)
 
 
-def _hang_up(connection: AsyncConnection[Any], silence: float) -> None:
+def _hang_up(connection: AsyncConnection[Any], read_timeout: float) -> None:
     if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
-        log.warning("the store kept silent for %s s, hanging up", silence)
+        log.warning("no answer from the store within %s s, closing the connection", read_timeout)
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
 

@@ -1,20 +1,19 @@
 """The log by position: its head, pages of it under filters, and the position of a moment.
 
-Positions are in commit order, so that whoever has read up to one has missed nothing before it. Every answer rests
+Positions are in commit order, so a reader that has read up to one has missed nothing before it. Every answer rests
 on one snapshot: a page looks at what was committed when its extent was measured, and at nothing else.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection, Connection
 
 from projections.times import moment_of
-from service.store.codec import StoredRow
-from service.store.connections import LONG_SILENCE, ReadingPool
+from service.store.codec import LogRow
+from service.store.connections import LONG_READ_TIMEOUT, ReadingPool
 
 CHUNK = 256
 """Events fetched and encoded at a time; what a reader of any number of them holds in memory."""
@@ -27,12 +26,12 @@ MOMENT_BLOCK = 1024
 
 _COLUMNS = "notification_id, originator_id, originator_version, topic, state, digest"
 
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM draft_events"
+LAST_POSITION = "SELECT coalesce(max(notification_id), 0) FROM draft_events"
 """The last position, 0 of an empty log."""
 
 # The end of the window is a scalar, not a join: the index scan ends there, and not with the log.
 EXTENT = f"""
-WITH head (position) AS MATERIALIZED ({HEAD}),
+WITH head (position) AS MATERIALIZED ({LAST_POSITION}),
 found AS (
     SELECT notification_id AS position FROM draft_events
     WHERE notification_id > %(after)s
@@ -46,7 +45,7 @@ SELECT head.position, (SELECT count(*) FROM found), (SELECT max(position) FROM f
 
 # Within a task the order of versions is that of positions, and the primary key leads to it.
 _TASK_EXTENT = f"""
-WITH head (position) AS MATERIALIZED ({HEAD}),
+WITH head (position) AS MATERIALIZED ({LAST_POSITION}),
 found AS (
     SELECT notification_id AS position FROM draft_events
     WHERE originator_id = %(task_id)s AND notification_id > %(after)s
@@ -70,10 +69,9 @@ WHERE originator_id = %(task_id)s AND notification_id > %(after)s AND notificati
 ORDER BY originator_version LIMIT {CHUNK}
 """
 
-ROWS_BEHIND = f"SELECT {_COLUMNS} FROM draft_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
-"""The events behind a position, for `stored_rows`."""
+_ROWS_AFTER = f"SELECT {_COLUMNS} FROM draft_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 
-# Behind the blocks that the view has finished, the events themselves are asked.
+# After the blocks that the view has finished, the events themselves are searched.
 _MOMENT_BLOCK = "SELECT block FROM moment.block WHERE latest >= %(moment)s ORDER BY latest, block LIMIT 1"
 _FINISHED = "SELECT coalesce(max(block), 0) FROM moment.block"
 _FIRST_SINCE = """
@@ -106,13 +104,13 @@ class EventLog:
     async def head(self) -> int:
         """The last position, 0 of an empty log."""
         async with self._pool.connection() as connection:
-            return await read_head(connection)
+            return await read_last_position(connection)
 
     async def extent(self, after: int, limit: int, filters: Filters) -> Extent:
-        """The extent of a page of `limit` events behind position `after`.
+        """The extent of a page of `limit` events after position `after`.
 
         It ends with the last event of a full page, at the head, or where as many positions were looked at as one
-        page may (`WINDOW`); of a page behind the head, at `after`.
+        page may (`WINDOW`); of a page beyond the head, at `after`.
         """
         query = EXTENT if filters.task_id is None else _TASK_EXTENT
         async with self._pool.long_connection() as connection:
@@ -125,12 +123,12 @@ class EventLog:
         reached = head if filters.task_id is not None else min(head, after + WINDOW)
         return Extent(max(after, reached), head)
 
-    async def rows(self, after: int, upto: int, filters: Filters) -> AsyncIterator[list[StoredRow]]:
-        """The events behind `after` up to `upto`, in chunks; no connection is held between two of them."""
+    async def rows(self, after: int, upto: int, filters: Filters) -> AsyncIterator[list[LogRow]]:
+        """The events after `after` up to `upto`, in chunks; no connection is held between two of them."""
         query = _ROWS if filters.task_id is None else _TASK_ROWS
         while after < upto:
             # Whether the store answers was asked for the page's extent, and not again for each of its chunks.
-            async with self._pool.connection(silence=LONG_SILENCE) as connection:
+            async with self._pool.connection(read_timeout=LONG_READ_TIMEOUT) as connection:
                 chunk = await _read(connection, query, {**_arguments(filters), "after": after, "upto": upto})
             if chunk:
                 yield chunk
@@ -141,7 +139,7 @@ class EventLog:
     async def before(self, moment: int) -> int:
         """The position before the first event, in order of positions, that occurred at `moment` or later.
 
-        Exact whatever the clocks of the writers did: the view `moment` keeps the latest time up to each block of
+        Exact, even where the writers' clocks went back: the view `moment` keeps the latest time up to each block of
         positions, which never falls. Only a block, and what that view has not reached yet, is looked through.
         """
         async with self._pool.long_connection() as connection:
@@ -156,37 +154,29 @@ class EventLog:
                 first, last = row[0] * MOMENT_BLOCK, (row[0] + 1) * MOMENT_BLOCK - 1
             cursor = await connection.execute(_FIRST_SINCE, {"first": first, "last": last, "moment": at})
             row = await cursor.fetchone()
-            return row[0] - 1 if row else await read_head(connection)
+            return row[0] - 1 if row else await read_last_position(connection)
 
 
-async def read_head(connection: AsyncConnection[Any]) -> int:
+async def read_last_position(connection: AsyncConnection[Any]) -> int:
     """The last position of the log, 0 of an empty one."""
-    cursor = await connection.execute(HEAD, prepare=True)
+    cursor = await connection.execute(LAST_POSITION, prepare=True)
     row = await cursor.fetchone()
     assert row is not None
     head: int = row[0]
     return head
 
 
-async def read_rows(connection: AsyncConnection[Any], after: int) -> list[StoredRow]:
-    """At most `CHUNK` events behind `after`."""
+async def read_rows(connection: AsyncConnection[Any], after: int) -> list[LogRow]:
+    """At most `CHUNK` rows after position `after`."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(ROWS_BEHIND, (after, CHUNK), prepare=True)
-    return stored_rows(await cursor.fetchall())
+    await cursor.execute(_ROWS_AFTER, (after, CHUNK), prepare=True)
+    return list(map(LogRow._make, await cursor.fetchall()))
 
 
-async def _read(connection: AsyncConnection[Any], query: str, arguments: dict[str, Any]) -> list[StoredRow]:
+async def _read(connection: AsyncConnection[Any], query: str, arguments: dict[str, Any]) -> list[LogRow]:
     cursor = connection.cursor(binary=True)
     await cursor.execute(query, arguments, prepare=True)
-    return stored_rows(await cursor.fetchall())
-
-
-def stored_rows(rows: Iterable[Sequence[Any]]) -> list[StoredRow]:
-    """The fetched rows of the log."""
-    return [
-        StoredRow(position, StoredEvent(task_id, version, topic, state), digest)
-        for position, task_id, version, topic, state, digest in rows
-    ]
+    return list(map(LogRow._make, await cursor.fetchall()))
 
 
 def _arguments(filters: Filters) -> dict[str, Any]:
@@ -194,9 +184,15 @@ def _arguments(filters: Filters) -> dict[str, Any]:
     return {"types": types, "task_id": filters.task_id, "window": WINDOW}
 
 
-def last_position_now(connection: Connection[Any]) -> int:
+def last_position(connection: Connection[Any]) -> int:
     """The last position of the log."""
-    row = connection.execute(HEAD, prepare=True).fetchone()
+    row = connection.execute(LAST_POSITION, prepare=True).fetchone()
     assert row is not None
     head: int = row[0]
     return head
+
+
+def rows_after(connection: Connection[Any], after: int, limit: int) -> list[LogRow]:
+    """At most `limit` rows after position `after`."""
+    cursor = connection.cursor(binary=True)
+    return list(map(LogRow._make, cursor.execute(_ROWS_AFTER, (after, limit), prepare=True)))

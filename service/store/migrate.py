@@ -4,7 +4,8 @@ from importlib.resources import files
 
 import psycopg
 
-_LOCK = 7018115365
+from service.store import locks
+
 _FIRST_VERSION = 150000
 
 
@@ -27,7 +28,7 @@ def migrate(database_url: str) -> list[str]:
     applied = []
     with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
         _check_server(connection)
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        connection.execute("SELECT pg_advisory_lock(%s)", (locks.MIGRATE,))
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration ("
             " number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"

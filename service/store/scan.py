@@ -1,11 +1,11 @@
-"""Reading the whole log, synchronously, for commands: by task with the view beside it, or by position.
+"""Reading the whole log, synchronously, for commands: by task, together with its row of the view, or by position.
 
 Each stretch has a short snapshot of its own, so that long reading holds nothing up; rows come by COPY in binary,
 which is the fastest way out of the store and keeps memory flat.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -18,7 +18,9 @@ from psycopg.types.json import set_json_loads
 
 from domain.task import Task
 from projections.current_task import COLUMNS, Snapshot, snapshot_of
+from service.store import locks
 from service.store.codec import LogRow
+from service.store.log import LAST_POSITION
 
 TASKS = 500
 """Tasks in one snapshot."""
@@ -27,7 +29,7 @@ EVENTS = 100_000
 """Events in one stretch of the log read by position."""
 
 UNREADABLE_VALUE = (psycopg.DataError, psycopg.NotSupportedError, ValueError)
-"""What reading a row raises that holds an infinite time, or JSON that nobody can have sent."""
+"""What reading a row raises that holds an infinite time, or JSON that no request can have sent."""
 
 _EVENT_TYPES = ["bytea", "int8", "int8", "text", "bytea", "bytea"]
 
@@ -94,7 +96,7 @@ def count_events(connection: Connection[Any]) -> int:
 
 
 def count_events_after(connection: Connection[Any], position: int) -> int:
-    """The number of events behind a position now."""
+    """The number of events after a position now."""
     row = connection.execute("SELECT count(*) FROM draft_events WHERE notification_id > %s", (position,)).fetchone()
     assert row is not None
     return int(row[0])
@@ -155,9 +157,13 @@ def _tasks_where(connection: Connection[Any], of_log: sql.Composable, of_view: s
         copy.set_types(_EVENT_TYPES)
         for packed, rows in groupby(copy.rows(), lambda row: row[0]):
             task_id = UUID(bytes=packed)
-            yield task_id, view.pop(task_id, None), (LogRow(*row[1:]) for row in rows)
+            yield task_id, view.pop(task_id, None), _log_rows(task_id, rows)
     for task_id, remembered in view.items():
         yield task_id, remembered, iter(())
+
+
+def _log_rows(task_id: UUID, rows: Iterable[Any]) -> Iterator[LogRow]:
+    return (LogRow(position, task_id, *rest) for _, position, *rest in rows)
 
 
 def _remembered(connection: Connection[Any], where: sql.Composable) -> dict[UUID, Remembered]:
@@ -186,15 +192,15 @@ def _heads(connection: Connection[Any], where: sql.Composable) -> list[Snapshot]
         return list(map(snapshot_of, cursor))
 
 
-def last_position(connection: Connection[Any]) -> int:
+def settled_position(connection: Connection[Any]) -> int:
     """The position of the last event, 0 where there is none, with nothing before it still to come.
 
-    Positions are given out under the lock of `append_events`: whoever holds it, if only shared, knows that every
+    Positions are given out under the lock of `append_events`: a session that holds it, if only shared, knows that every
     event below the last one is committed and visible.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock_shared(7018115364)")
-        row = connection.execute("SELECT coalesce(max(notification_id), 0) FROM draft_events").fetchone()
+        connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (locks.APPEND,))
+        row = connection.execute(LAST_POSITION).fetchone()
     assert row is not None
     return int(row[0])
 

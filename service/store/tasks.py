@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
 from psycopg import AsyncConnection
 
 from domain.task import Task
 from projections.current_task import COLUMNS, Snapshot, snapshot_of
 from projections.times import moment_of
-from service.store.codec import StoredRow
+from service.store.codec import LogRow
 from service.store.connections import ReadingPool
 from service.store.errors import StoreUnavailable
 
@@ -31,12 +30,23 @@ LIMIT %(limit)s
 """
 
 
-async def read_snapshot(connection: AsyncConnection[Any], task_id: UUID) -> Snapshot | None:
-    """A task at its last event, as the current-task view has it."""
+async def read_events(connection: AsyncConnection[Any], task_id: UUID, after: int, limit: int) -> list[LogRow]:
+    """At most `limit` rows of a task after version `after`."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(f"SELECT {COLUMNS} FROM current_task WHERE id = %s", (task_id,), prepare=True)
-    row = await cursor.fetchone()
-    return snapshot_of(row) if row else None
+    await cursor.execute(
+        "SELECT notification_id, originator_version, topic, state, digest FROM draft_events"
+        " WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s",
+        (task_id, after, limit),
+        prepare=True,
+    )
+    return [LogRow(position, task_id, *rest) for position, *rest in await cursor.fetchall()]
+
+
+async def read_snapshots(connection: AsyncConnection[Any], task_ids: Sequence[UUID]) -> dict[UUID, Snapshot]:
+    """The tasks at their last event, as the current-task view has them; those that do not exist are left out."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(f"SELECT {COLUMNS} FROM current_task WHERE id = ANY (%s)", (task_ids,), prepare=True)
+    return {snapshot.task.id: snapshot for snapshot in map(snapshot_of, await cursor.fetchall())}
 
 
 class Store:
@@ -48,30 +58,18 @@ class Store:
     async def snapshot(self, task_id: UUID) -> Snapshot | None:
         """A task at its last event, from the current-task view; None where there is none."""
         async with self._pool.connection() as connection:
-            return await read_snapshot(connection, task_id)
+            return (await read_snapshots(connection, [task_id])).get(task_id)
 
-    async def events(self, task_id: UUID, after: int = 0, limit: int | None = None) -> AsyncIterator[list[StoredRow]]:
-        """The rows of a task's stream behind version `after`, at most `limit`, in pages of at most `PAGE`."""
+    async def events(self, task_id: UUID, after: int = 0, limit: int | None = None) -> AsyncIterator[list[LogRow]]:
+        """The rows of a task after version `after`, at most `limit`, in pages of at most `PAGE`."""
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             async with self._pool.connection() as connection:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(
-                    "SELECT notification_id, originator_version, topic, state, digest FROM draft_events"
-                    " WHERE originator_id = %s AND originator_version > %s"
-                    " ORDER BY originator_version LIMIT %s",
-                    (task_id, after, size),
-                    prepare=True,
-                )
-                rows = await cursor.fetchall()
-            page = [
-                StoredRow(position, StoredEvent(task_id, version, topic, state), digest)
-                for position, version, topic, state, digest in rows
-            ]
+                page = await read_events(connection, task_id, after, size)
             if page:
                 yield page
-                after = page[-1].stored.originator_version
+                after = page[-1].version
             if len(page) < size:
                 return
             if left is not None:
@@ -86,7 +84,7 @@ class Store:
         before: int | None,
         before_id: UUID | None,
     ) -> AsyncIterator[list[Task]]:
-        """A user's tasks behind a place in the order of their last change, newest first, in pages.
+        """A user's tasks after a place in the order of their last change, newest first, in pages.
 
         `now` and `before` are in microseconds since 1970; a draft past its life counts as expired.
         """
@@ -137,7 +135,7 @@ class Store:
 
     async def overdue(self, now: int, limit: int = 500) -> list[UUID]:
         """Drafts whose life is over at the time `now` and not recorded as expired; empty when there are no more."""
-        async with self._pool.connection(silence=None) as connection:
+        async with self._pool.connection(read_timeout=None) as connection:
             # Most that come up have been changed since: they are looked at again when their new life ends.
             await connection.execute(
                 "UPDATE current_task SET sweep_at = expires_at WHERE sweep_at <= %s AND expires_at > %s",
@@ -151,7 +149,7 @@ class Store:
 
     async def forget_keys(self, hours: int) -> None:
         """Remove idempotency keys that are older than `hours`."""
-        async with self._pool.connection(silence=None) as connection:
+        async with self._pool.connection(read_timeout=None) as connection:
             await connection.execute(
                 "DELETE FROM idempotency_key WHERE created_at < now() - %s * interval '1 hour'", (hours,)
             )

@@ -1,7 +1,7 @@
-"""The log in bulk: files of events by day, and a manifest that tells what is in them.
+"""The log in bulk: files of events by day, and a manifest that lists what is in them.
 
-An export goes on where its manifest ends. Files are written aside and renamed, the manifest last, so that whatever
-ends an export, the manifest names whole files only, and what it does not name is removed by the next run.
+An export goes on where its manifest ends. Files are written under another name and renamed, the manifest last: however
+an export ends, the manifest names whole files only, and what it does not name is removed by the next run.
 """
 
 import gc
@@ -19,9 +19,9 @@ from psycopg import Connection
 
 from projections.history import envelope
 from projections.redaction import redacted
+from service.store.codec import LoggedEvent, logged
 from service.store.connections import connect
-from service.store.history import Logged, logged
-from service.store.log import ROWS_BEHIND, last_position_now, stored_rows
+from service.store.log import last_position, rows_after
 
 RUN = 50_000
 """Events between two states of the manifest; what an export holds in memory."""
@@ -35,9 +35,9 @@ DAY = 86_400_000_000
 MANIFEST = "manifest.json"
 
 Format = Literal["parquet", "ndjson"]
-Write = Callable[[Path, Sequence[Logged], bool], None]
+Write = Callable[[Path, Sequence[LoggedEvent], bool], None]
 Progress = Callable[[int], None]
-"""Told how many positions have been passed since."""
+"""Receives the number of positions passed since the last call."""
 
 
 class ExportError(Exception):
@@ -55,7 +55,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What an export holds: every event behind position `after` up to `upto`, in `files`."""
+    """What an export holds: every event after position `after` up to `upto`, in `files`."""
 
     format: Format
     redacted: bool
@@ -74,15 +74,15 @@ def export(
     run: int = RUN,
     began: Callable[[int, int], Progress] = lambda after, head: lambda steps: None,
 ) -> Manifest:
-    """Write what the log holds now behind `after`, or behind the last export into `directory`.
+    """Write what the log holds now after `after`, or after the last export into `directory`.
 
-    `began` is told where it begins and ends, and gives what is told of each step. Raises `ExportError`, and
+    `began` receives where it begins and ends, and returns what receives each step. Raises `ExportError`, and
     `HistoryCorrupt` for an event that cannot be read.
     """
     write = _writer(kind)
     manifest = _begin(directory, kind, after, redact)
     with connect(database_url) as connection, _no_search_for_cycles():
-        head = last_position_now(connection)
+        head = last_position(connection)
         progress = began(manifest.upto, head)
         while rows := _rows(connection, manifest.upto, head, run):
             files = [_write(directory, day, kind, list(group), write, redact) for day, group in _by_day(rows)]
@@ -142,13 +142,12 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[Logged]:
-    """The next events behind `after` up to `head`, at most `limit`."""
-    rows: list[Logged] = []
+def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> list[LoggedEvent]:
+    """The next events after `after` up to `head`, at most `limit`."""
+    rows: list[LoggedEvent] = []
     while len(rows) < limit:
-        cursor = connection.cursor(binary=True)
         size = min(CHUNK, limit - len(rows))
-        chunk = stored_rows(cursor.execute(ROWS_BEHIND, (after, size), prepare=True).fetchall())
+        chunk = rows_after(connection, after, size)
         known = [logged(row) for row in chunk if row.position <= head]
         rows += known
         if len(known) < size:
@@ -157,16 +156,16 @@ def _rows(connection: Connection[Any], after: int, head: int, limit: int) -> lis
     return rows
 
 
-def _by_day(rows: list[Logged]) -> Iterator[tuple[int, Iterator[Logged]]]:
+def _by_day(rows: list[LoggedEvent]) -> Iterator[tuple[int, Iterator[LoggedEvent]]]:
     """The events by the day (UTC, from 1970 on) on which they occurred, in order of positions within it."""
     return groupby(sorted(rows, key=_day), key=_day)
 
 
-def _day(row: Logged) -> int:
+def _day(row: LoggedEvent) -> int:
     return row.event.occurred_at // DAY
 
 
-def _write(directory: Path, day: int, kind: Format, rows: list[Logged], write: Write, redact: bool) -> File:
+def _write(directory: Path, day: int, kind: Format, rows: list[LoggedEvent], write: Write, redact: bool) -> File:
     first, last = rows[0].position, rows[-1].position
     path = (
         directory
@@ -183,7 +182,7 @@ def _write(directory: Path, day: int, kind: Format, rows: list[Logged], write: W
     return File(str(path.relative_to(directory)), len(rows), first, last, digest)
 
 
-def _write_lines(path: Path, rows: Sequence[Logged], redact: bool) -> None:
+def _write_lines(path: Path, rows: Sequence[LoggedEvent], redact: bool) -> None:
     envelopes = (envelope(*row) for row in rows)
     shown = map(redacted, envelopes) if redact else envelopes
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in shown))

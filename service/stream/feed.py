@@ -2,7 +2,8 @@
 
 A run of the log is fetched and decoded once for all readers, and encoded once for each of the two ways of seeing
 it. Readers pull: each knows its position and asks for what follows, so that a slow one holds nothing but a number.
-What is recent is kept within a budget; who is further behind reads the log itself in blocks that neighbours share.
+What is recent is kept within a budget; a reader that lags further reads the log itself, in
+blocks that it shares with others.
 """
 
 import asyncio
@@ -18,10 +19,9 @@ from psycopg import AsyncConnection
 
 from projections.history import Envelope, envelope
 from projections.redaction import redacted
-from service.store.codec import StoredRow
+from service.store.codec import LogRow, recorded
 from service.store.connections import CONNECTION, configure
-from service.store.history import recorded
-from service.store.log import CHUNK, EventLog, Filters, read_head, read_rows
+from service.store.log import CHUNK, EventLog, Filters, read_last_position, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ HEARTBEAT = 10.0
 """Seconds of silence after which a reader is sent a comment."""
 
 POLL = 1.0
-"""Seconds after which the log is looked at although nobody told of anything new."""
+"""Seconds after which the log is polled without a notification."""
 
 RECENT_BYTES = 8 * 1024 * 1024
 """Stored bytes of recent events that are kept for readers."""
@@ -50,17 +50,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Run:
-    """The events behind position `after` up to `upto`, and the frames that stand for them."""
+    """The events after position `after` up to `upto`, and the frames that stand for them."""
 
-    def __init__(self, after: int, upto: int, rows: list[StoredRow]) -> None:
+    def __init__(self, after: int, upto: int, rows: list[LogRow]) -> None:
         self.after = after
         self.upto = upto
-        self.size = sum(len(row.stored.state) + 500 for row in rows)
+        self.size = sum(len(row.state) + 500 for row in rows)
         self._envelopes = [envelope(row.position, recorded(row), row.digest) for row in rows]
         self._frames: dict[bool, bytes] = {}
 
     def frames(self, after: int, redact: bool) -> bytes:
-        """The server-sent events behind `after`, ready to be sent."""
+        """The server-sent events after `after`, ready to be sent."""
         if after > self.after:
             return b"".join(_frame(item, redact) for item in self._envelopes if item.position > after)
         if redact not in self._frames:
@@ -95,7 +95,7 @@ class Feed:
         self.readers = 0
 
     async def read(self, after: int, redact: bool) -> AsyncGenerator[bytes, None]:
-        """Server-sent events behind `after`, and a comment at least every heartbeat, until the feed is closed.
+        """Server-sent events after `after`, and a comment at least every heartbeat, until the feed is closed.
 
         Raises `FeedBroken` where the log cannot be read.
         """
@@ -158,7 +158,7 @@ class Feed:
         changed.set()
 
     def _recent_runs(self, after: int) -> list[Run]:
-        """The recent runs that go on behind `after`, at most `MAX_RUNS`; none where `after` lies further back."""
+        """The recent runs that follow `after`, at most `MAX_RUNS`; none where `after` is older."""
         place = bisect_right(self._recent, after, key=lambda run: run.after) - 1
         return self._recent[place : place + MAX_RUNS] if place >= 0 else []
 
@@ -202,7 +202,7 @@ class Feed:
     async def _follow(self, connection: AsyncConnection[Any]) -> None:
         head = self._head
         if head is None:
-            self._head = head = await read_head(connection)
+            self._head = head = await read_last_position(connection)
             self._wake()
         clock = asyncio.get_running_loop().time
         while True:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from domain.events import SCHEMA as SCHEMA_VERSIONS
 from projections.history import data_of
 from projections.redaction import redacted_data, redacted_request_id
-from service.store.history import Logged
+from service.store.codec import LoggedEvent
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -57,7 +57,7 @@ _NONE: dict[str, Any] = {}
 _encode = msgspec.json.Encoder().encode
 
 
-def write(path: Path, rows: Sequence[Logged], redact: bool) -> None:
+def write(path: Path, rows: Sequence[LoggedEvent], redact: bool) -> None:
     """One file with these events."""
     columns = _columns(rows, redact)
     fields = [field for field in SCHEMA if not (redact and field.name in _NOT_REDACTED)]
@@ -71,7 +71,7 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _columns(rows: Sequence[Logged], redact: bool) -> dict[str, list[Any]]:
+def _columns(rows: Sequence[LoggedEvent], redact: bool) -> dict[str, list[Any]]:
     """The values by the names of `SCHEMA`, a column at a time: no object is made of an event but its data."""
     events = [row.event for row in rows]
     types = [type(event.data).__name__ for event in events]

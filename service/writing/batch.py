@@ -1,7 +1,7 @@
-"""The orders of a batch, task by task: decided one after the other, recorded together or not at all. No I/O.
+"""The writes of one commit, task by task: decided one after the other, recorded together or not at all. No I/O.
 
-Orders for tasks whose head is remembered are decided as they come, while the batch before is being committed: what is
-remembered then is what that batch leads to, and whoever built on a batch that failed is decided again.
+Requests for tasks whose snapshot is remembered are decided as they come, while the batch before is being committed:
+what is remembered then is what that batch leads to, and what was built on a batch that failed is decided again.
 """
 
 import asyncio
@@ -16,13 +16,12 @@ from domain.commands import CreateDraft, PublishDraft, decide
 from domain.errors import HistoryCorrupt, IdempotencyKeyReused, Refusal, TaskNotFound
 from domain.events import Recorded
 from projections.current_task import Row, Snapshot, row_of
-from service.store.codec import EventMapper
-from service.writing.requests import Committed, IdempotencyKey, ProofOutdated, Replayed, WriteRequest
+from service.store.codec import encode_state
+from service.writing.requests import Committed, IdempotencyKey, ProofOutdated, Replayed, Result, WriteRequest
 from service.writing.snapshots import SnapshotCache
 
 log = logging.getLogger(__name__)
 
-Result = Committed | Replayed
 KeyName = tuple[UUID, str]
 """A user and the key that the user chose."""
 
@@ -52,28 +51,31 @@ class StoredKey(msgspec.Struct, frozen=True):
     """An idempotency row as it was found."""
 
     request_hash: bytes
-    repeated: Replayed
+    replayed: Replayed
+
+
+StoredKeys = dict[KeyName, StoredKey]
 
 
 class PendingWrite:
-    """An order and the one who waits for it. `attempts` counts how often it was decided."""
+    """A request whose result is awaited. `attempts` counts how often it was decided, `since` is its arrival."""
 
-    __slots__ = ("attempts", "future", "order", "since")
+    __slots__ = ("attempts", "future", "request", "since")
 
-    def __init__(self, order: WriteRequest, future: asyncio.Future[Result]) -> None:
-        self.order = order
+    def __init__(self, request: WriteRequest, future: asyncio.Future[Result]) -> None:
+        self.request = request
         self.future = future
         self.attempts = 0
         self.since = time.monotonic()
 
     @property
     def key_name(self) -> KeyName | None:
-        """The name of the order's idempotency key, where it has one."""
-        key = self.order.key
+        """The name of the request's idempotency key, where it has one."""
+        key = self.request.key
         return (key.user_id, key.key) if key else None
 
     def settle(self, result: Result | Exception) -> None:
-        """Tell the one who waits, unless the waiting has ended."""
+        """Give the result to the caller, unless it has given up."""
         if not self.future.done():
             if isinstance(result, Exception):
                 self.future.set_exception(result)
@@ -82,26 +84,26 @@ class PendingWrite:
 
 
 class TaskWrites:
-    """The orders of a batch for one task, decided from `base` on; `fresh` if that was read for this batch.
+    """The writes of a batch to one task, decided from `base` on; `fresh` if that was read for this batch.
 
-    `head` is where the decisions lead, `events` and `keys` what is to be recorded for it.
+    `snapshot` is where the decisions lead, `events` and `keys` what is to be recorded for it.
     """
 
-    __slots__ = ("base", "events", "fresh", "head", "keys", "results", "task_id", "waiting")
+    __slots__ = ("base", "events", "fresh", "keys", "pending", "results", "snapshot", "task_id")
 
     def __init__(self, task_id: UUID, base: Snapshot | None, *, fresh: bool) -> None:
         self.task_id = task_id
         self.base = base
         self.fresh = fresh
-        self.head = base
+        self.snapshot = base
         self.events: list[EventRow] = []
         self.keys: list[KeyRow] = []
         self.results: list[Result | Exception] = []
-        self.waiting: list[PendingWrite] = []
+        self.pending: list[PendingWrite] = []
 
     @property
-    def writes(self) -> bool:
-        """Whether there is anything to record."""
+    def records_something(self) -> bool:
+        """Whether there is an event or a key to record."""
         return bool(self.events or self.keys)
 
     @property
@@ -111,162 +113,163 @@ class TaskWrites:
 
     def view_row(self) -> Row | None:
         """The view's row after the events, None where there are none."""
-        return row_of(self.head, self.base) if self.head and self.events else None
+        return row_of(self.snapshot, self.base) if self.snapshot and self.events else None
 
-    def decide(self, waiting: PendingWrite, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> None:
-        """Decide one more order. Whoever waits is told when the group is settled."""
-        self.waiting.append(waiting)
-        waiting.attempts += 1
+    def decide(self, pending: PendingWrite, stored_keys: StoredKeys) -> None:
+        """Decide one more request. Its caller is answered when the writes are settled."""
+        self.pending.append(pending)
+        pending.attempts += 1
         try:
-            self.results.append(self._result(waiting, mapper, stored_keys))
+            self.results.append(self._result(pending.request, stored_keys))
         except (Refusal, ProofOutdated) as refusal:
             self.results.append(refusal)
         except Exception as error:
-            log.exception("an order failed")
+            log.exception("deciding a request failed")
             self.results.append(error)
 
     def settle(self) -> list[PendingWrite]:
-        """What was decided holds: tell those who wait.
+        """Answer the callers: what was decided holds.
 
-        Returns those whose refusal does not hold yet: it may be a retry, and its key was not looked for.
+        Returns those whose refusal does not hold yet: they may be retries, and their keys were not looked for.
         """
         again = []
-        for waiting, result in zip(self.waiting, self.results, strict=True):
-            if waiting.order.key and isinstance(result, Refusal) and not self.fresh:
-                again.append(waiting)
+        for pending, result in zip(self.pending, self.results, strict=True):
+            if pending.request.key and isinstance(result, Refusal) and not self.fresh:
+                again.append(pending)
             else:
-                waiting.settle(result)
+                pending.settle(result)
         return again
 
     def fail(self, error: Exception) -> None:
-        """Nothing of it was recorded: tell those who wait."""
-        for waiting in self.waiting:
-            waiting.settle(error)
+        """Answer the callers: nothing was recorded."""
+        for pending in self.pending:
+            pending.settle(error)
 
-    def _result(self, waiting: PendingWrite, mapper: EventMapper, stored_keys: dict[KeyName, StoredKey]) -> Result:
-        order, head = waiting.order, self.head
-        command, given = order.command, order.given
-        if not isinstance(command, CreateDraft) and (head is None or given.actor not in (head.task.user_id, "system")):
+    def _result(self, request: WriteRequest, stored_keys: StoredKeys) -> Result:
+        snapshot, command, metadata, key = self.snapshot, request.command, request.metadata, request.key
+        task = snapshot.task if snapshot else None
+        if not isinstance(command, CreateDraft) and (task is None or metadata.actor not in (task.user_id, "system")):
             raise TaskNotFound
-        if order.key:
-            stored = stored_keys.get((order.key.user_id, order.key.key))
+        if key:
+            stored = stored_keys.get((key.user_id, key.key))
             if stored:
-                if stored.request_hash != order.key.request_hash:
+                if stored.request_hash != key.request_hash:
                     raise IdempotencyKeyReused("The key was used for another request.")
-                return stored.repeated
-        if order.precondition:
-            order.precondition()
-        if isinstance(command, PublishDraft) and head:
-            _require_proof(head, order)
-        events, task = decide(head.task if head else None, order.task_id, command, given)
+                return stored.replayed
+        if request.precondition:
+            request.precondition()
+        if isinstance(command, PublishDraft) and snapshot:
+            _require_proof(snapshot, request)
+        events, task = decide(task, request.task_id, command, metadata)
         if events:
-            self.head = Snapshot(task, self._record(mapper, head.digest if head else chain.GENESIS, events))
-        if order.key:
-            self.keys.append(_key_row(order.key, order.task_id, task.version))
+            self.snapshot = Snapshot(task, self._record(snapshot.digest if snapshot else chain.GENESIS, events))
+        if key:
+            self.keys.append(_key_row(key, request.task_id, task.version))
         return Committed(task)
 
-    def _record(self, mapper: EventMapper, digest: bytes, events: list[Recorded]) -> bytes:
-        """Add the events, chained behind `digest`; returns the new head of the chain."""
+    def _record(self, digest: bytes, events: list[Recorded]) -> bytes:
+        """Add the events to the chain that ends with `digest`; returns its new end."""
         for event in events:
-            stored = mapper.to_stored_event(event)
-            task_id, version = event.originator_id, event.originator_version
-            digest = chain.digest(digest, task_id, version, stored.topic, stored.state)
-            self.events.append(EventRow(task_id, version, stored.topic, stored.state.decode(), digest.hex()))
+            task_id, version, topic = event.originator_id, event.originator_version, type(event.data).__name__
+            state = encode_state(event)
+            digest = chain.digest(digest, task_id, version, topic, state)
+            self.events.append(EventRow(task_id, version, topic, state.decode(), digest.hex()))
         return digest
 
 
 class Batch:
-    """The orders that one commit carries out: groups that are decided, and orders whose task has to be read first."""
+    """What one commit carries out: writes that are decided, and requests whose task has to be read first."""
 
-    def __init__(self, heads: SnapshotCache, mapper: EventMapper) -> None:
-        self._heads = heads
-        self._mapper = mapper
+    def __init__(self, cache: SnapshotCache) -> None:
+        self._cache = cache
         self._keys: set[KeyName] = set()
-        self._unknown: set[UUID] = set()
+        self._to_be_read: set[UUID] = set()
         self._size = 0
-        self.groups: dict[UUID, TaskWrites] = {}
+        self.writes: dict[UUID, TaskWrites] = {}
         self.undecided: list[PendingWrite] = []
-        self.later: list[PendingWrite] = []
+        self.deferred: list[PendingWrite] = []
 
     def __len__(self) -> int:
         return self._size
 
     @property
-    def orders(self) -> list[PendingWrite]:
-        """Everybody who waits for the batch, those of one task in the order in which they came."""
-        return [waiting for group in self.groups.values() for waiting in group.waiting] + self.undecided + self.later
+    def pending(self) -> list[PendingWrite]:
+        """All requests of the batch, those of one task in the order in which they came."""
+        decided = [pending for writes in self.writes.values() for pending in writes.pending]
+        return decided + self.undecided + self.deferred
 
-    def add(self, waiting: PendingWrite) -> None:
-        """Decide one more order, or note that its task has to be read."""
+    def add(self, pending: PendingWrite) -> None:
+        """Decide one more request, or note that its task has to be read."""
         self._size += 1
-        key_name = waiting.key_name
+        key_name = pending.key_name
         if key_name:
             if key_name in self._keys:
-                self.later.append(waiting)  # the first of that key has to be recorded before
+                self.deferred.append(pending)  # until the first one with that key is recorded
                 return
             self._keys.add(key_name)
-        task_id = waiting.order.task_id
-        group = self._group(waiting, task_id)
-        if group:
-            group.decide(waiting, self._mapper, {})
+        writes = self._decidable(pending)
+        if writes:
+            writes.decide(pending, {})
         else:
-            self.undecided.append(waiting)
+            self.undecided.append(pending)
 
-    def _group(self, waiting: PendingWrite, task_id: UUID) -> TaskWrites | None:
-        if task_id in self._unknown:
+    def _decidable(self, pending: PendingWrite) -> TaskWrites | None:
+        """The writes that the request can be decided on without reading its task."""
+        request, task_id = pending.request, pending.request.task_id
+        if task_id in self._to_be_read:
             return None
-        group = self.groups.get(task_id)
+        writes = self.writes.get(task_id)
         # Publishing compares the view itself with the replayed history, not what is remembered of it; and what is
-        # decided again under a key may be a retry, which only the store can tell.
-        if isinstance(waiting.order.command, PublishDraft) or (waiting.attempts and waiting.key_name):
-            if group:
-                self._take_back(group)
-        elif group:
-            return group
-        elif isinstance(waiting.order.command, CreateDraft) and not waiting.attempts:
-            return self._new_group(task_id, None)
-        elif head := self._heads.get(task_id):
-            return self._new_group(task_id, head)
-        self._unknown.add(task_id)
+        # decided again under a key may be a retry, which only the store knows.
+        if isinstance(request.command, PublishDraft) or (pending.attempts and request.key):
+            if writes:
+                self._take_back(writes)
+        elif writes:
+            return writes
+        elif isinstance(request.command, CreateDraft) and not pending.attempts:
+            return self._new_writes(task_id, None)
+        elif snapshot := self._cache.get(task_id):
+            return self._new_writes(task_id, snapshot)
+        self._to_be_read.add(task_id)
         return None
 
-    def _new_group(self, task_id: UUID, base: Snapshot | None) -> TaskWrites:
-        group = self.groups[task_id] = TaskWrites(task_id, base, fresh=False)
-        return group
+    def _new_writes(self, task_id: UUID, base: Snapshot | None) -> TaskWrites:
+        writes = self.writes[task_id] = TaskWrites(task_id, base, fresh=False)
+        return writes
 
-    def _take_back(self, group: TaskWrites) -> None:
-        del self.groups[group.task_id]
-        self._unknown.add(group.task_id)
-        self.undecided += group.waiting
+    def _take_back(self, writes: TaskWrites) -> None:
+        del self.writes[writes.task_id]
+        self._to_be_read.add(writes.task_id)
+        self.undecided += writes.pending
 
     def review(self) -> None:
-        """Take back what was decided on a head that did not come to be, or for somebody who waits no more."""
-        for group in list(self.groups.values()):
-            outdated = group.base is not None and self._heads.get(group.task_id) is not group.base
-            if outdated or any(waiting.future.done() for waiting in group.waiting):
-                self._take_back(group)
-        self.undecided = [waiting for waiting in self.undecided if not waiting.future.done()]
+        """Take back what was decided on a snapshot that did not come to be, or for a caller that has given up."""
+        for writes in list(self.writes.values()):
+            outdated = writes.base is not None and self._cache.get(writes.task_id) is not writes.base
+            if outdated or any(pending.future.done() for pending in writes.pending):
+                self._take_back(writes)
+        self.undecided = [pending for pending in self.undecided if not pending.future.done()]
 
-    def decide(self, heads: dict[UUID, Snapshot], stored_keys: dict[KeyName, StoredKey]) -> None:
-        """Decide what is left, on heads and idempotency rows that were read for it."""
-        for waiting in self.undecided:
-            task_id = waiting.order.task_id
-            group = self.groups.get(task_id)
-            if group is None:
-                group = self.groups[task_id] = TaskWrites(task_id, heads.get(task_id), fresh=True)
-            group.decide(waiting, self._mapper, stored_keys)
+    def decide(self, snapshots: dict[UUID, Snapshot], stored_keys: StoredKeys) -> None:
+        """Decide what is left, on snapshots and idempotency rows that were read for it."""
+        for pending in self.undecided:
+            task_id = pending.request.task_id
+            writes = self.writes.get(task_id)
+            if writes is None:
+                writes = self.writes[task_id] = TaskWrites(task_id, snapshots.get(task_id), fresh=True)
+            writes.decide(pending, stored_keys)
         self.undecided = []
 
 
-def _require_proof(head: Snapshot, order: WriteRequest) -> None:
-    """Publishing goes on only from a replayed and checked history that leads to this very head."""
-    if head.task.status_at(order.given.now) != "draft":
+def _require_proof(snapshot: Snapshot, request: WriteRequest) -> None:
+    """Publishing goes on only from a replayed and checked history that leads to this very snapshot."""
+    if snapshot.task.status_at(request.metadata.now) != "draft":
         return
-    proven = order.proven
-    if proven is None or proven.task.version != head.task.version:
+    proven = request.proven
+    if proven is None or proven.task.version != snapshot.task.version:
         raise ProofOutdated
-    if proven != head:
-        raise HistoryCorrupt(head.task.version, "view-mismatch", "The view differs from the replayed history.")
+    if proven != snapshot:
+        raise HistoryCorrupt(snapshot.task.version, "view-mismatch", "The view differs from the replayed history.")
 
 
 def _key_row(key: IdempotencyKey, task_id: UUID, version: int) -> KeyRow:

@@ -1,46 +1,44 @@
-"""Taking turns: while another process writes the same tasks, each reads, decides and records in a turn of its own.
+"""A lock that writers hold in turn while they meet on the same tasks: each reads, decides and records under it.
 
-Without turns, a hot draft that two processes write is read by both and lost by one, batch after batch (measured with
-two processes on two cores: 0.6 to 0.8 times the autosaves of one process). A turn is a courtesy: nothing relies on
-it, `append_events` checks every task. Whoever waits too long for one goes on without.
+Without it, a hot draft that two processes write is read by both and lost by one, batch after batch (measured with two
+processes on two cores: 0.6 to 0.8 times the autosaves of one process). Nothing relies on the lock, `append_events`
+checks every task: a writer that waits too long for it goes on without.
 """
 
 import time
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
-from service.writing.append import call
+from service.writing.connection import WriterConnection
 
-COURTESY = 5.0
-"""Seconds for which turns are taken after a task was lost to another process."""
+WANTED_FOR = 5.0
+"""Seconds for which the lock is used after a task was lost to another process."""
 
 
 class ContentionLock:
-    """The turns of one writer."""
+    """The lock as one writer uses it."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._wanted_until = 0.0
 
     @property
     def wanted(self) -> bool:
         """Whether another process is known to write the same tasks."""
-        return time.monotonic() < self._until
+        return time.monotonic() < self._wanted_until
 
-    def lost(self) -> None:
+    def mark_contended(self) -> None:
         """A task was lost to another process."""
-        self._until = time.monotonic() + COURTESY
+        self._wanted_until = time.monotonic() + WANTED_FOR
 
-    async def take(self, connection: AsyncConnection[Any]) -> None:
-        """Wait for this writer's turn, for a while; the store gives turns in the order in which they are asked for."""
-        await call(connection, b"take_turn")
+    async def acquire(self, connection: WriterConnection) -> None:
+        """Wait for the lock, at most 100 ms; the store grants it in the order of the calls."""
+        await connection.call(b"acquire_contention")
 
-    async def give(self, connection: AsyncConnection[Any]) -> None:
-        """Let the next writer have its turn."""
+    async def release(self, connection: WriterConnection) -> None:
+        """Let the next writer have it."""
         try:
-            await call(connection, b"give_turn")
+            await connection.call(b"release_contention")
         except psycopg.Error:
-            if not connection.closed:
+            if connection.is_open:
                 raise
-            # A connection that is lost has given its turn away.
+            # A connection that is lost has released it.

@@ -57,9 +57,9 @@ async def sweep(store: Store, writer: Writer, clock: Callable[[], int]) -> int:
     expired = 0
     while overdue := await store.overdue(clock()):
         for task_id in overdue:
-            given = Metadata(clock(), "system", str(uuid4()))
+            metadata = Metadata(clock(), "system", str(uuid4()))
             try:
-                await writer.submit(WriteRequest(task_id, ExpireDraft(), given))
+                await writer.submit(WriteRequest(task_id, ExpireDraft(), metadata))
                 expired += 1
             except Refusal as refusal:
                 log.error("a draft cannot be expired: %s", refusal, extra={"task_id": str(task_id)})

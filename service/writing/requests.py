@@ -1,4 +1,4 @@
-"""What travels between the routes and the writer: an order for one task, and what became of it."""
+"""What travels between the routes and the writer: a request for one task, and its result."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -22,30 +22,33 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 class WriteRequest(msgspec.Struct, frozen=True, eq=False):
     """One command for one task.
 
-    `proven` is what publishing replayed and checked. `precondition` may refuse what the task alone cannot
-    tell; it is asked after the idempotency key.
+    `proven` is what publishing replayed and checked. `precondition` may refuse what the task alone cannot decide; it is
+    asked after the idempotency key.
     """
 
     task_id: UUID
     command: Command
-    given: Metadata
+    metadata: Metadata
     key: IdempotencyKey | None = None
     proven: Snapshot | None = None
     precondition: Callable[[], None] | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The order was carried out, durably: the task as it stands at the version that it produced."""
+    """The command is carried out, durably: the task at the version that it produced."""
 
     task: Task
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """The order was carried out before, under the same key: what it produced then."""
+    """The command was carried out before, under the same key: what it produced then."""
 
     task_id: UUID
     version: int
     status: int
+
+
+Result = Committed | Replayed
 
 
 class ProofOutdated(Exception):
@@ -53,4 +56,4 @@ class ProofOutdated(Exception):
 
 
 class Overloaded(Exception):
-    """More orders are waiting than the writer may keep; this one was not taken."""
+    """More requests are waiting than the writer may keep; this one was not taken."""

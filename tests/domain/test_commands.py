@@ -64,8 +64,8 @@ class Draft:
         self.do(CreateDraft(TTL, Content(fields)))
 
     def do(self, command: Command, expected: tuple[int, ...] | None = None) -> list[Recorded]:
-        given = Metadata(self.now, USER, "request", expected)
-        events, after = decide(self.task, self.id, command, given)
+        metadata = Metadata(self.now, USER, "request", expected)
+        events, after = decide(self.task, self.id, command, metadata)
         for event in events:
             self.task = evolve(self.task, event)
             self.log.append(event)

@@ -34,7 +34,8 @@ DECISIONS: dict[tuple[str, str], str] = {
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/problems/{slug}"): PUBLIC,
     ("GET", "/replay/{task_id}"): PUBLIC,
-    ("GET", "/static/{file}"): PUBLIC,
+    ("GET", "/static/autosave.js"): PUBLIC,
+    ("GET", "/static/{folder}/{file}"): PUBLIC,
     ("GET", "/api/v1/tasks"): OWN,
     ("POST", "/api/v1/tasks"): OWN,
     ("POST", "/api/v1/tasks/drafts"): OWN,
@@ -123,7 +124,7 @@ def new_task(owner: Client, method: str, path: str) -> str:
 
 def ask(client: Client, method: str, path: str, task_id: str) -> httpx.Response:
     """The answer's head; of a stream the body never ends."""
-    target = path.replace("{task_id}", task_id).replace("{file}", "docs.js").replace("{slug}", "validation")
+    target = path.format(task_id=task_id, folder="docs", file="docs.js", slug="validation")
     with client.stream(method, target, **REQUESTS.get((method, path), {})) as response:
         if not target.endswith("/stream") or response.status_code != 200:
             response.read()

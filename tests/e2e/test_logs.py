@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.logs import failure_of, told
+from service.logs import failure_of, safe_message
 from service.postgres.server import embedded_server
 from tests.support import quoting_service
 from tests.support.harness import DEADLINE, Server, wait_until
@@ -129,7 +129,7 @@ def test_what_is_asked_for_in_a_query_is_not_in_the_log(shared_server: Callable[
     assert CANARY not in server.log.read_text()
 
 
-def test_of_an_error_of_the_store_code_names_and_message_are_told(database: str) -> None:
+def test_of_an_error_of_the_store_code_names_and_message_are_safe_message(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE probe (word text PRIMARY KEY CHECK (word <> ''))")
         connection.execute("INSERT INTO probe VALUES (%s)", (CANARY,))
@@ -138,20 +138,22 @@ def test_of_an_error_of_the_store_code_names_and_message_are_told(database: str)
         with pytest.raises(psycopg.errors.DataError) as no_number:
             connection.execute("SELECT %s::text::int", (CANARY,))
     assert CANARY in str(twice.value)
-    assert told(twice.value) == ('23505 probe probe_pkey: duplicate key value violates unique constraint "probe_pkey"')
+    assert safe_message(twice.value) == (
+        '23505 probe probe_pkey: duplicate key value violates unique constraint "probe_pkey"'
+    )
     assert CANARY in str(no_number.value)
-    assert told(no_number.value) == "22P02"
+    assert safe_message(no_number.value) == "22P02"
 
 
-def test_a_message_that_names_no_value_is_told() -> None:
+def test_a_message_that_names_no_value_is_safe_message() -> None:
     with pytest.raises(OSError, match="/nowhere") as missing:
         Path("/nowhere").read_text()
-    assert told(missing.value) == "[Errno 2] No such file or directory: '/nowhere'"
+    assert safe_message(missing.value) == "[Errno 2] No such file or directory: '/nowhere'"
     with pytest.raises(psycopg.OperationalError) as unreachable:
         psycopg.connect("postgresql://a:password@127.0.0.1:1/x", connect_timeout=2)
-    assert "Connection refused" in told(unreachable.value)
-    assert "password@" not in told(unreachable.value)
-    assert told(ValueError(CANARY)) == ""
+    assert "Connection refused" in safe_message(unreachable.value)
+    assert "password@" not in safe_message(unreachable.value)
+    assert safe_message(ValueError(CANARY)) == ""
 
 
 def test_nor_does_a_terminal_show_it() -> None:

@@ -26,7 +26,7 @@ def allowed(path: str) -> set[str]:
 
 def concrete(path: str) -> str:
     """The path with values for its parameters."""
-    for name, value in {"task_id": str(uuid4()), "file": "docs.js", "slug": "validation"}.items():
+    for name, value in {"task_id": str(uuid4()), "folder": "docs", "file": "docs.js", "slug": "validation"}.items():
         path = path.replace(f"{{{name}:str}}", value)
     return path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from service.postgres.server import embedded_server, programs
-from service.store.history import recorded
+from service.store.codec import recorded
 from tests.fault.conftest import start_faults  # noqa: F401 (a fixture)
 from tests.support.evidence import history
 from tests.support.faults import Faults

@@ -11,7 +11,7 @@ from psycopg import Connection
 from domain import chain
 from service.proof.checkpoint import Checkpoint, damages, take_checkpoint
 from service.proof.verify import verdicts
-from service.store.scan import last_position, open_reading_connection, tasks_of_log_and_view
+from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
 from tests.support.recording import record_drafts
 
 A = UUID("a0000000-0000-4000-8000-00000000000a")
@@ -59,7 +59,7 @@ def found(store: Connection[Any]) -> list[tuple[UUID, int, str]]:
 
 
 def checkpoint_of(store: Connection[Any]) -> Checkpoint:
-    return take_checkpoint(store, last_position(store), 0, nothing)
+    return take_checkpoint(store, settled_position(store), 0, nothing)
 
 
 def event(task: UUID, version: int) -> str:

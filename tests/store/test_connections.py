@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from service.store.connections import LONG_READS, POOL_SIZE, SILENCE
+from service.store.connections import LONG_READS, POOL_SIZE, READ_TIMEOUT
 from tests.support.harness import Server
 
 _SLOWLY = """
@@ -20,7 +20,7 @@ def make_slow(database: str, *names: str) -> None:
     with psycopg.connect(database) as connection:
         for name in names:
             schema, table = name.split(".")
-            connection.execute(_SLOWLY.format(schema=schema, name=table, seconds=SILENCE + 0.1).encode())
+            connection.execute(_SLOWLY.format(schema=schema, name=table, seconds=READ_TIMEOUT + 0.1).encode())
 
 
 def test_long_reads_outlast_the_patience_with_a_silent_store(
@@ -48,7 +48,7 @@ def test_long_reads_outlast_the_patience_with_a_silent_store(
         assert [item["version"] for item in of_task.json()["items"]] == [1, 2]
         assert figures.status_code == 200, figures.text
         assert proof.json()["events"] == 2, proof.text
-        assert min(each.elapsed.total_seconds() for each in (page, of_task, figures, proof)) > SILENCE
+        assert min(each.elapsed.total_seconds() for each in (page, of_task, figures, proof)) > READ_TIMEOUT
 
 
 def test_long_reads_leave_connections_for_the_others(
@@ -68,5 +68,5 @@ def test_long_reads_leave_connections_for_the_others(
                 meanwhile.append(client.get(f"/api/v1/tasks/{task_id}"))
 
         assert {answer.status_code for answer in meanwhile} == {200}
-        assert max(answer.elapsed.total_seconds() for answer in meanwhile) < SILENCE / 2
+        assert max(answer.elapsed.total_seconds() for answer in meanwhile) < READ_TIMEOUT / 2
         assert {each.result().status_code for each in asked} == {200}

@@ -114,16 +114,16 @@ def test_a_migration_with_a_lower_number_than_the_last_is_applied_too(
 ) -> None:
     """A store made before work with a lower number was merged."""
     every = migrations()
-    late = next(migration for migration in every if migration[1] == "turns")
+    late = next(migration for migration in every if migration[1] == "contention")
     assert late != every[-1]
     with monkeypatch.context() as patched:
         patched.setattr("service.store.migrate.migrations", lambda: [one for one in every if one != late])
-        assert "turns" not in migrate(empty_database)
+        assert "contention" not in migrate(empty_database)
 
-    assert migrate(empty_database) == ["turns"]
+    assert migrate(empty_database) == ["contention"]
 
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT take_turn()").fetchone() == (True,)
+        assert connection.execute("SELECT acquire_contention()").fetchone() == (True,)
 
 
 def test_a_schema_of_a_newer_release_refuses_to_start(database: str, tmp_path: Path) -> None:

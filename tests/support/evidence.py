@@ -5,28 +5,24 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
 
 from projections.current_task import COLUMNS, Snapshot, snapshot_of
-from service.store.codec import StoredRow
-from service.store.history import follow, recorded
+from service.proof.check import apply_checked
+from service.store.codec import LogRow, recorded
 from tests.support.recorder import Recorder
 
 PROMPT = 2.0
 """Seconds within which everything is answered, also while there is no store."""
 
 
-def history(connection: psycopg.Connection[Any], task_id: str) -> list[StoredRow]:
+def history(connection: psycopg.Connection[Any], task_id: str) -> list[LogRow]:
     """The rows of a task's stream as they are stored."""
     cursor = connection.execute(
-        "SELECT notification_id, originator_version, topic, state, digest FROM draft_events"
+        "SELECT notification_id, originator_id, originator_version, topic, state, digest FROM draft_events"
         " WHERE originator_id = %s ORDER BY originator_version",
         (task_id,),
     )
-    return [
-        StoredRow(position, StoredEvent(UUID(task_id), version, topic, state), digest)
-        for position, version, topic, state, digest in cursor
-    ]
+    return list(map(LogRow._make, cursor))
 
 
 def view(connection: psycopg.Connection[Any], task_id: str) -> Snapshot:
@@ -45,10 +41,8 @@ def check(database_url: str, recorder: Recorder) -> dict[str, Any]:
     with psycopg.connect(database_url) as connection:
         for task_id in {person.task_id for person in recorder.people}:
             rows = history(connection, task_id)
-            head: Snapshot | None = None
-            for row in rows:
-                head = follow(head, row)  # versions without holes, every digest that of its bytes
-            assert head == view(connection, task_id)
+            # Versions without holes, every digest that of its bytes.
+            assert apply_checked(None, UUID(task_id), rows) == view(connection, task_id)
             events = [recorded(row) for row in rows]
             times = [event.occurred_at for event in events]
             assert times == sorted(times)

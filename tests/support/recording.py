@@ -33,8 +33,8 @@ async def _record(database: str, orders: Sequence[tuple[UUID, Command]], owner: 
     await writer.start()
     try:
         for number, (task_id, command) in enumerate(orders):
-            given = Metadata(START + number * 1_000_000, owner, f"request-{number}")
-            await writer.submit(WriteRequest(task_id, command, given))
+            metadata = Metadata(START + number * 1_000_000, owner, f"request-{number}")
+            await writer.submit(WriteRequest(task_id, command, metadata))
     finally:
         await writer.stop()
 

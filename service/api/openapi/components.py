@@ -167,6 +167,7 @@ def parameters() -> dict[str, Schema]:
     day = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
     return {
         "task_id": _parameter("path", "task_id", {"type": "string", "format": "uuid"}, "The task.", required=True),
+        "folder": _parameter("path", "folder", {"type": "string", "pattern": "^[a-z]+$"}, "Its folder.", required=True),
         "file": _parameter("path", "file", {"type": "string", "pattern": "^[a-z.-]+$"}, "Its name.", required=True),
         "slug": _parameter("path", "slug", {"enum": list(PROBLEMS)}, "The problem.", required=True),
         "version": _parameter("query", "version", version, "As the task stood at this version."),

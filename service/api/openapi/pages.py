@@ -4,6 +4,11 @@ from service.api.openapi.operation import CACHED, METRICS, NOT_MODIFIED, PAGE, A
 
 CONDITIONAL = ("If-None-Match",)
 
+FILE = (
+    Answer(200, "The file.", CACHED, (Content("Text", ("file",), "*/*"),)),
+    Answer(304, NOT_MODIFIED, CACHED),
+)
+
 OPERATIONS = (
     Operation(
         "GET",
@@ -91,21 +96,24 @@ OPERATIONS = (
     ),
     Operation(
         "GET",
-        "/static/{file}",
+        "/static/autosave.js",
+        "autosave_module",
+        "Pages",
+        "The autosave client, a module for any frontend",
+        FILE,
+        ("not-found",),
+        CONDITIONAL,
+        public=True,
+    ),
+    Operation(
+        "GET",
+        "/static/{folder}/{file}",
         "static_file",
         "Pages",
         "A file of the pages",
-        (
-            Answer(
-                200,
-                "The file.",
-                CACHED,
-                (Content("Text", ("file",), "*/*"),),
-            ),
-            Answer(304, NOT_MODIFIED, CACHED),
-        ),
+        FILE,
         ("not-found",),
-        ("file", *CONDITIONAL),
+        ("folder", "file", *CONDITIONAL),
         public=True,
     ),
     Operation(

@@ -16,7 +16,8 @@ from service.http.problems import Problem
 from service.http.request import Call, parse_uuid
 from service.proof.check import Finding
 from service.proof.verify import verdict_of
-from service.store.history import recorded, tasks_at_versions
+from service.store.codec import recorded
+from service.store.history import tasks_at_versions
 from service.store.scan import UNREADABLE_VALUE
 
 

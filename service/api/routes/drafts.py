@@ -25,7 +25,8 @@ from service.api.routing import route
 from service.http import body as schemas
 from service.http.problems import Problem
 from service.http.request import Call, parse_uuid
-from service.store.history import proven_snapshot, task_at_version
+from service.proof.verify import proven_snapshot
+from service.store.history import task_at_version
 from service.writing.requests import Committed, IdempotencyKey, ProofOutdated, Replayed
 
 MERGE_PATCH = "application/merge-patch+json"

@@ -15,8 +15,7 @@ from service.api.streaming import StreamedReply, streaming_route
 from service.http.headers import Header
 from service.http.problems import Problem
 from service.http.request import MAX_VERSION, Call, Query
-from service.store.codec import StoredRow
-from service.store.history import recorded
+from service.store.codec import LogRow, logged
 from service.store.log import EventLog, Extent, Filters
 
 NDJSON = "application/x-ndjson"
@@ -24,18 +23,18 @@ CLOUD_EVENTS = "application/cloudevents-batch+json"
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 
-Shown = Callable[[StoredRow], Envelope | RedactedEnvelope]
+Shown = Callable[[LogRow], Envelope | RedactedEnvelope]
 """What a reader sees of a row."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-def whole(row: StoredRow) -> Envelope:
+def whole(row: LogRow) -> Envelope:
     """The envelope of a row, with its text and its digest."""
-    return envelope(row.position, recorded(row), row.digest)
+    return envelope(*logged(row))
 
 
-def without_text(row: StoredRow) -> RedactedEnvelope:
+def without_text(row: LogRow) -> RedactedEnvelope:
     """The envelope of a row as `analytics` may see it."""
     return redacted(whole(row))
 
@@ -108,7 +107,7 @@ async def _array(
     after: int,
     extent: Extent,
     filters: Filters,
-    item_of: Callable[[StoredRow], Any],
+    item_of: Callable[[LogRow], Any],
     begin: bytes,
     end: bytes,
 ) -> AsyncGenerator[bytes, None]:

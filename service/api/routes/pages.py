@@ -25,41 +25,51 @@ MEDIA_TYPES = {
 }
 """The files that `/static` serves, by the end of their name."""
 
+PUBLISHED = "autosave.js"
+"""The file whose address `/static/autosave.js` is documented for other frontends; it imports the folder's."""
+
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(?:\.[a-z0-9]{1,16}){1,3}\Z")
 
 
 @route("GET", "/")
 async def compose_page(context: Context, call: Call) -> Reply:
     """Write a task, with autosave."""
-    return _file(call, "index.html", HTML)
+    return _file(call, "compose/compose.html", HTML)
 
 
 @route("GET", "/replay/{task_id:str}")
 async def replay_page(context: Context, call: Call, task_id: str) -> Reply:
     """Watch the history of a task as a film."""
     parse_uuid(task_id, "task_id")
-    return _file(call, "replay.html", HTML)
+    return _file(call, "replay/replay.html", HTML)
 
 
 @route("GET", "/analytics")
 async def analytics_page(context: Context, call: Call) -> Reply:
     """The stream of events, and charts."""
-    return _file(call, "analytics.html", HTML)
+    return _file(call, "analytics/analytics.html", HTML)
 
 
 @route("GET", "/docs")
 async def docs_page(context: Context, call: Call) -> Reply:
     """The OpenAPI document as a page."""
-    return _file(call, "docs.html", HTML)
+    return _file(call, "docs/docs.html", HTML)
 
 
-@route("GET", "/static/{file:str}")
-async def static_file(context: Context, call: Call, file: str) -> Reply:
+@route("GET", f"/static/{PUBLISHED}")
+async def autosave_module(context: Context, call: Call) -> Reply:
+    """The autosave client."""
+    return _file(call, PUBLISHED, MEDIA_TYPES[".js"])
+
+
+@route("GET", "/static/{folder:str}/{file:str}")
+async def static_file(context: Context, call: Call, folder: str, file: str) -> Reply:
     """A file of the pages."""
     media_type = MEDIA_TYPES.get(Path(file).suffix)
-    if media_type is None or not _NAME.match(file):
+    if media_type is None or not _FOLDER.match(folder) or not _NAME.match(file):
         raise Problem("not-found")
-    return _file(call, file, media_type)
+    return _file(call, f"{folder}/{file}", media_type)
 
 
 def page_reply(call: Call, body: bytes, media_type: str = HTML) -> Reply:
@@ -91,4 +101,4 @@ def _tag(body: bytes) -> bytes:
     return b'"' + sha256(body).hexdigest()[:32].encode() + b'"'
 
 
-ROUTES = [compose_page, replay_page, analytics_page, docs_page, static_file]
+ROUTES = [compose_page, replay_page, analytics_page, docs_page, autosave_module, static_file]

@@ -19,9 +19,9 @@ _PAGE = """<!doctype html>
   <title>{title}: Palimpsest</title>
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
-  <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/static/tokens.css">
-  <link rel="stylesheet" href="/static/docs.css">
+  <link rel="icon" href="/static/common/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/static/common/tokens.css">
+  <link rel="stylesheet" href="/static/docs/docs.css">
 </head>
 <body>
   <header class="bar">

@@ -17,7 +17,8 @@ from service.api.routes.drafts import TASK, TASKS
 from service.api.routing import route
 from service.http.problems import Problem
 from service.http.request import MAX_VERSION, Call, parse_uuid
-from service.store.history import recorded, task_at_time, task_at_version
+from service.store.codec import logged
+from service.store.history import task_at_time, task_at_version
 
 NDJSON = "application/x-ndjson"
 STATUSES = ("draft", "open", "discarded", "expired")
@@ -168,7 +169,7 @@ async def read_history(context: Context, call: Call, task_id: str) -> Reply:
     await context.readable(call, task)
     envelopes: list[Envelope] = []
     async for page in context.store.events(task, after, limit + 1):
-        envelopes += [envelope(row.position, recorded(row), row.digest) for row in page]
+        envelopes += [envelope(*logged(row)) for row in page]
     items = envelopes[:limit]
     if NDJSON in (call.header(b"accept") or ""):
         lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)

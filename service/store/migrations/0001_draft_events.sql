@@ -1,3 +1,10 @@
+-- Times outside the database are microseconds since 1970. Both functions are inlined by the planner.
+CREATE FUNCTION to_microseconds(at timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (extract(epoch FROM at) * 1000000)::bigint;
+
+CREATE FUNCTION from_microseconds(microseconds bigint) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+RETURN timestamptz 'epoch' + microseconds * interval '1 microsecond';
+
 -- The log: every event of every draft. The columns are those of the eventsourcing library's application
 -- recorder (it reads them by name), and the digest chain of each task.
 CREATE TABLE draft_events (

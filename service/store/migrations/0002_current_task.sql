@@ -1,4 +1,4 @@
--- One row a task: its contract fields at the head of its stream, and what the next decision starts from.
+-- One row a task: its fields (docs/api.md, The task) after its last event, which the next decision starts from.
 -- Written in the transaction of its events; never the truth.
 CREATE TABLE current_task (
     id uuid PRIMARY KEY,
@@ -34,5 +34,5 @@ ALTER TABLE current_task ALTER description SET STORAGE EXTERNAL, ALTER transcrip
 CREATE INDEX current_task_user_id_idx ON current_task (user_id);
 CREATE INDEX current_task_sweep_at_idx ON current_task (sweep_at) WHERE sweep_at IS NOT NULL;
 
-COMMENT ON COLUMN current_task.version IS 'Version of the last event, the head of the stream.';
-COMMENT ON COLUMN current_task.digest IS 'Digest of the last event, the head of the chain.';
+COMMENT ON COLUMN current_task.version IS 'Version of the last event.';
+COMMENT ON COLUMN current_task.digest IS 'Digest of the last event.';

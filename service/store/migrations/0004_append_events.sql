@@ -6,10 +6,10 @@
 -- not its client still listens, so that no stalled client can hold the lock.
 --
 -- task_ids, expected: the tasks of the batch and the versions on which their events build (0: none yet).
--- events: [{task, version, topic, state, digest}] in the order to be recorded.
--- created, changed: rows of current_task, new ones and others, times in microseconds since 1970. A changed row holds
--- the key, what changed, and what can be null: a long text is neither sent nor written again.
--- keys: [{user_id, key, request_hash, task_id, version, status}].
+-- events: [{task, version, topic, state, digest}] in the order to be recorded, digests in hex.
+-- created, changed: rows of current_task by its column names, new ones and others. A changed row holds the key, what
+-- changed, and what can be null: a long text is neither sent nor written again.
+-- keys: [{user_id, key, request_hash, task_id, version, status}], hashes in hex.
 -- Any of the JSON arguments may be null.
 CREATE FUNCTION append_events(
     task_ids uuid[], expected bigint[], events json, created json, changed json, keys json
@@ -42,62 +42,33 @@ BEGIN
     END IF;
 
     IF changed IS NOT NULL THEN
-        UPDATE current_task SET
-            title = coalesce(v.title, current_task.title),
-            description = coalesce(v.description, current_task.description),
-            category = coalesce(v.category, current_task.category),
-            task_type = coalesce(v.task_type, current_task.task_type),
-            requirements = coalesce(v.requirements, current_task.requirements),
-            budget_usd = coalesce(v.budget_usd, current_task.budget_usd),
+        UPDATE current_task AS t SET
+            title = coalesce(v.title, t.title),
+            description = coalesce(v.description, t.description),
+            category = coalesce(v.category, t.category),
+            task_type = coalesce(v.task_type, t.task_type),
+            requirements = coalesce(v.requirements, t.requirements),
+            budget_usd = coalesce(v.budget_usd, t.budget_usd),
             compute_budget = v.compute_budget,
-            status = coalesce(v.status, current_task.status),
-            experimentation = coalesce(v.experimentation, current_task.experimentation),
-            expires_at = coalesce(
-                timestamptz 'epoch' + v.expires_at * interval '1 microsecond', current_task.expires_at
-            ),
-            attachments = coalesce(v.attachments, current_task.attachments),
+            status = coalesce(v.status, t.status),
+            experimentation = coalesce(v.experimentation, t.experimentation),
+            expires_at = v.expires_at,
+            attachments = coalesce(v.attachments, t.attachments),
             brand_kit_id = v.brand_kit_id,
             prototype_tier = v.prototype_tier,
-            transcript = coalesce(v.transcript, current_task.transcript),
-            ttl_seconds = coalesce(v.ttl_seconds, current_task.ttl_seconds),
+            transcript = coalesce(v.transcript, t.transcript),
+            ttl_seconds = coalesce(v.ttl_seconds, t.ttl_seconds),
             version = v.version,
-            updated_at = timestamptz 'epoch' + v.updated_at * interval '1 microsecond',
-            digest = decode(v.digest, 'hex'),
-            sweep_at = CASE WHEN coalesce(v.status, current_task.status) = 'draft' THEN coalesce(
-                current_task.sweep_at, timestamptz 'epoch' + v.expires_at * interval '1 microsecond'
-            ) END
-        FROM json_to_recordset(changed) AS v (
-            id uuid, user_id uuid, title text, description text, category text, task_type text,
-            requirements json, budget_usd double precision, compute_budget double precision, status text,
-            experimentation double precision, created_at bigint, expires_at bigint, attachments text[],
-            brand_kit_id uuid, prototype_tier integer, transcript text, ttl_seconds bigint, version bigint,
-            updated_at bigint, digest text
-        )
-        WHERE current_task.id = v.id AND v.id <> ALL (losers);
+            updated_at = v.updated_at,
+            digest = v.digest,
+            sweep_at = CASE WHEN coalesce(v.status, t.status) = 'draft' THEN coalesce(t.sweep_at, v.expires_at) END
+        FROM json_populate_recordset(NULL::current_task, changed) AS v
+        WHERE t.id = v.id AND v.id <> ALL (losers);
     END IF;
 
     IF created IS NOT NULL THEN
-        INSERT INTO current_task (
-            id, user_id, title, description, category, task_type, requirements, budget_usd, compute_budget,
-            status, experimentation, created_at, expires_at, attachments, brand_kit_id, prototype_tier,
-            transcript, ttl_seconds, version, updated_at, digest, sweep_at
-        )
-        SELECT
-            id, user_id, title, description, category, task_type, requirements, budget_usd, compute_budget,
-            status, experimentation,
-            timestamptz 'epoch' + created_at * interval '1 microsecond',
-            timestamptz 'epoch' + expires_at * interval '1 microsecond',
-            attachments, brand_kit_id, prototype_tier, transcript, ttl_seconds, version,
-            timestamptz 'epoch' + updated_at * interval '1 microsecond',
-            decode(digest, 'hex'),
-            CASE WHEN status = 'draft' THEN timestamptz 'epoch' + expires_at * interval '1 microsecond' END
-        FROM json_to_recordset(created) AS v (
-            id uuid, user_id uuid, title text, description text, category text, task_type text,
-            requirements json, budget_usd double precision, compute_budget double precision, status text,
-            experimentation double precision, created_at bigint, expires_at bigint, attachments text[],
-            brand_kit_id uuid, prototype_tier integer, transcript text, ttl_seconds bigint, version bigint,
-            updated_at bigint, digest text
-        )
+        INSERT INTO current_task
+        SELECT v.* FROM json_populate_recordset(NULL::current_task, created) AS v
         WHERE v.id <> ALL (losers);
     END IF;
 

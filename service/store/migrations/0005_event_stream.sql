@@ -1,4 +1,4 @@
--- The log as analysts read it: the stored arrays spelled out as in the contract's envelope.
+-- The log as analysts read it: the stored arrays spelled out as in the envelope of docs/api.md.
 -- A state is [schema, microseconds, actor, request id, cause, payload]; an actor is "system" or the 16 bytes
 -- of a uuid in base64url.
 CREATE FUNCTION event_data(topic text, payload jsonb) RETURNS jsonb
@@ -38,7 +38,7 @@ SELECT
     originator_id AS task_id,
     originator_version AS version,
     topic AS type,
-    timestamptz 'epoch' + (state ->> 1)::bigint * interval '1 microsecond' AS occurred_at,
+    from_microseconds((state ->> 1)::bigint) AS occurred_at,
     event_actor(state ->> 2) AS actor,
     state ->> 4 AS cause,
     event_data(topic, state -> 5) AS data
