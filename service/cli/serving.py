@@ -168,6 +168,8 @@ class Processes(Multiprocess):
         if self.should_exit.is_set():
             return
         before = list(self.processes)
+        for process in before:
+            process.child_conn.close()  # the process's own end: while we hold it, its death is not noticed
         super().keep_subprocess_alive()
         died = [old for old, new in zip(before, self.processes, strict=True) if old is not new]
         for process in died:

@@ -98,8 +98,8 @@ def test_what_creates_a_task_counts_as_creating() -> None:
 
 
 @pytest.fixture
-def limited(start_server: Callable[..., Server]) -> Server:
-    return start_server(PALIMPSEST_RATE_LIMIT="on", PALIMPSEST_WORKERS="2")
+def limited(shared_server: Callable[..., Server]) -> Server:
+    return shared_server(PALIMPSEST_RATE_LIMIT="on", PALIMPSEST_WORKERS="2")
 
 
 def test_the_service_says_what_is_left_and_refuses_what_is_too_much(limited: Server) -> None:

@@ -50,9 +50,11 @@ def type_until_the_service_is_gone(client: Client, task_id: str) -> list[str]:
         acknowledged.append(response.json()["description"])
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
+def test_what_was_acknowledged_before_a_kill_is_there_after_it(
+    new_store: Callable[[Path], Path], tmp_path: Path
+) -> None:
     server = Server(tmp_path)
-    data_dir = Path(server.environment["PALIMPSEST_DATA_DIR"])
+    data_dir = new_store(Path(server.environment["PALIMPSEST_DATA_DIR"]))
     started = []
     try:
         server.start()
