@@ -115,18 +115,22 @@ def client(server: Server) -> Iterator[Client]:
         yield client
 
 
-KINDS = {"fault": "fault", "load": "load", "ops/test_backup.py": "fault"}
+KINDS = {"fault": "fault", "processes": "fault", "load": "load", "ops/test_backup.py": "fault"}
 """The kind of a test by where it stands below `tests`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes long by its kind, so that `make test-fast` can leave it out."""
+    """Mark what takes long by its kind, so that `make test-fast` can leave it out, and begin with it.
+
+    Of two processes, none is left alone with the longest file at the end.
+    """
     for item in items:
         for place, kind in KINDS.items():
             if item.path.is_relative_to(HERE / place):
                 item.add_marker(kind)
         if "chromium_path" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+    items.sort(key=lambda item: not any(item.get_closest_marker(kind) for kind in ("browser", "fault", "load")))
 
 
 @pytest.hookimpl(trylast=True)

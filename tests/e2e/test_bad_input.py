@@ -1,6 +1,5 @@
 """Input that no honest client sends: each gets its problem, and leaves no event behind (contract sections 3 to 5)."""
 
-import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ import httpx
 import pytest
 
 from service.http.request import MAX_BODY
-from tests.support.harness import Client, Server
+from tests.support.harness import Client
 
 JSON = {"Content-Type": "application/json"}
 
@@ -347,14 +346,3 @@ def test_a_query_that_cannot_be_read_is_malformed(client: Client, draft: Draft, 
 @pytest.mark.parametrize("query", ["", "reference=", "reference=%00", "reference=" + "x" * 2049])
 def test_a_reference_in_a_query_is_checked_as_in_a_body(client: Client, draft: Draft, query: str) -> None:
     assert refused(client.delete(f"{draft.path}/attachments?{query}"))[0] in (400, 422)
-
-
-def test_a_body_that_never_ends_is_given_up(server: Server) -> None:
-    with server.client() as client, socket.create_connection(("127.0.0.1", server.port), timeout=15) as wire:
-        wire.sendall(
-            b"POST /api/v1/tasks/drafts HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
-            + client.headers["authorization"].encode()
-            + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-        )
-        answer = wire.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 400 ")

@@ -176,5 +176,4 @@ def test_without_the_lock_that_orders_the_log_readers_miss_events(
 
     found = astray(database, start_server, tmp_path, patience=2)
 
-    assert len(found) >= 3
     assert any(not told.startswith("0 missing") for told in found.values())
