@@ -19,8 +19,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 run: install ## Start the service
 	@$(BIN)/palimpsest serve
 
-# Two processes, because much of a test is waiting. Tests that measure a service under load run alone.
-PARALLEL := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Several processes, because much of a test is waiting. Tests that measure a service under load run alone.
+PARALLEL := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: install ## Run the tests, but for the long forms below
 	$(PARALLEL) -m "not slow and not load"
@@ -43,7 +43,7 @@ fuzz: install ## Send thousands of generated requests, bodies, tokens and edits 
 		tests/fuzz tests/domain/test_text.py
 
 fault: install ## Kill processes repeatedly while drafts are being saved (about 3 minutes)
-	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault
+	CRASH_STEP=1 $(BIN)/python -m pytest -s -m "slow or not slow" tests/fault tests/processes tests/views/test_projector.py
 
 soak: install ## Save drafts for five minutes and check memory, open files and latency
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/load

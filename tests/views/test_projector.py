@@ -1,6 +1,7 @@
 """Views that follow the log: consistent with it at every crash point, stopped loudly by a failure, rebuilt in use."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ from service.views.rebuild import RebuildRunning
 from service.views.statistics import StatisticsView
 from service.views.view import Positioned
 from tests.support.harness import Server, wait_until
+
+STEP = int(os.environ.get("CRASH_STEP", "3"))
+"""From one crash point to the next; `make fault` tries each."""
 
 EVENTS = list(SyntheticLog(7, 50, drafts=6))
 BATCH = 30
@@ -145,7 +149,7 @@ def test_views_are_the_fold_of_the_log_at_every_crash_point(log: str) -> None:
             assert set(positions(connection).values()) == {len(EVENTS)}
             if not crash.happened:
                 break
-            point += 1
+            point += STEP
     assert point > 30
 
 
@@ -164,7 +168,7 @@ def test_a_rebuild_leaves_the_view_in_step_at_every_crash_point(log: str, monkey
             assert_in_step(connection)
             if not crash.happened:
                 break
-            point += 1
+            point += STEP
         assert point > 30
         assert rebuild.rebuild(log, StatisticsView()).position == len(EVENTS)
         assert_in_step(connection)

@@ -54,12 +54,11 @@ def test_it_is_accessible(docs: Page) -> None:
         "card => card.querySelectorAll('details').forEach(part => { part.open = true; })"
     )
 
-    assert violations(docs, rules={"color-contrast": {"enabled": False}}) == []
-    # Colours are looked at only where they are seen, but axe takes its time to find that out of 40,000 elements.
+    # One operation with all its parts stands for all: axe takes most of a minute for 40,000 elements.
     docs.evaluate("document.querySelectorAll('details:not([open]) > :not(summary)').forEach((part) => part.remove())")
-    for scheme in ("light", "dark"):
-        docs.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        assert violations(docs, runOnly=["color-contrast"]) == [], scheme
+    assert violations(docs) == []
+    docs.emulate_media(color_scheme="dark")
+    assert violations(docs, runOnly=["color-contrast"]) == []
 
 
 def violations(docs: Page, **options: object) -> list[tuple[str, str]]:
