@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-import psycopg
 from msgspec.structs import replace
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import TooManyRequests
 
 from domain import json_values as json
 from domain.commands import Command
@@ -21,7 +20,7 @@ from service.metrics import Metrics
 from service.processes.worker import Seat
 from service.settings import Settings
 from service.store.connections import ReadingPool
-from service.store.errors import StoreUnavailable
+from service.store.errors import UNAVAILABLE, StoreUnavailable
 from service.store.history import task_at_version
 from service.store.log import EventLog
 from service.store.tasks import Store
@@ -124,7 +123,7 @@ class Context:
             return await self._mismatch(error)
         if isinstance(error, TooManyRequests):
             return problem_of(Overloaded("Too many requests are waiting for the store."))
-        if isinstance(error, psycopg.OperationalError | PoolTimeout | OSError):
+        if isinstance(error, UNAVAILABLE):
             log.warning("the store did not answer: %s", error, extra={"request_id": request_id})
             return problem_of(StoreUnavailable("The store does not answer."))
         problem = problem_of(error)

@@ -74,6 +74,8 @@ SOCKET_PATH_BYTES = 103  # on macOS; Linux allows 107
 LOG_BYTES = 10_000_000  # a longer log is set aside by the next start
 STOP_TIMEOUT = 60.0  # seconds; it then goes on stopping by itself
 
+_LIBPQ_VARIABLE = re.compile("PG[A-Z]+")
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -99,6 +101,7 @@ def embedded_server(data_dir: Path, *, start_timeout: float = 600) -> Iterator[s
     `start_timeout` is in seconds and includes recovery after a crash. Raises `EmbeddedError` on entry only: a server
     that does not stop on leaving is logged, and the next process adopts it.
     """
+    _forget_variables_of_libpq()
     deadline = time.monotonic() + start_timeout
     server = _Server(data_dir.resolve())
     with ExitStack() as stack:
@@ -115,6 +118,12 @@ def embedded_server(data_dir: Path, *, start_timeout: float = 600) -> Iterator[s
         except OSError as error:
             raise EmbeddedError(f"the data directory {data_dir} cannot be used: {error}") from error
         yield url
+
+
+def _forget_variables_of_libpq() -> None:
+    """Remove PGHOSTADDR, PGOPTIONS, PGSERVICE and the like from the environment: they are meant for other servers."""
+    for name in [name for name in os.environ if _LIBPQ_VARIABLE.fullmatch(name)]:
+        del os.environ[name]
 
 
 def revive(data_dir: Path, *, start_timeout: float = 600) -> bool:

@@ -18,7 +18,8 @@ from projections.current_task import COLUMNS, Snapshot, row_of, snapshot_of
 from service.proof.check import REPAIRABLE, Verdict, apply_checked
 from service.proof.verify import checked
 from service.store.codec import LogRow
-from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
+from service.store.connections import connect
+from service.store.scan import settled_position, tasks_of_log_and_view
 from service.views.swap import drop_beside, make_beside, take_place
 
 TABLE = "current_task"
@@ -57,7 +58,7 @@ def rebuild_current_task(database_url: str, advance: Callable[[int], None] = lam
 
     Raises `RebuildRefused` where a chain is broken or the log lacks what a row remembers, and `CannotSwap`.
     """
-    with open_reading_connection(database_url) as reading, open_reading_connection(database_url) as writing:
+    with connect(database_url, connect_timeout=10) as reading, connect(database_url, connect_timeout=10) as writing:
         _require_alone(writing)
         try:
             new = make_beside(writing, TABLE)

@@ -15,7 +15,8 @@ import pytest
 from domain.commands import AddAttachment, ChangeFields, ChangeTranscript, DiscardDraft
 from service.postgres.server import programs
 from service.proof.verify import verdicts
-from service.store.scan import open_reading_connection, tasks_of_log_and_view
+from service.store.connections import connect
+from service.store.scan import tasks_of_log_and_view
 from service.views.rebuild_current_task import RebuildRefused, rebuild_current_task
 from service.views.swap import CannotSwap
 from tests.support.harness import Client, Server, run_palimpsest
@@ -48,7 +49,7 @@ def tables(database: str) -> list[str]:
 
 
 def problems(database: str) -> list[tuple[UUID, str]]:
-    with open_reading_connection(database) as connection:
+    with connect(database, connect_timeout=10) as connection:
         found = list(verdicts(tasks_of_log_and_view(connection), lambda steps: None))
     return [(verdict.task_id, verdict.problem.code) for verdict in found if verdict.problem]
 
