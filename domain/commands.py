@@ -39,7 +39,7 @@ from domain.task import (
     Task,
     evolve,
 )
-from domain.text import find_edit
+from domain.text import find_edit, with_newlines
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -184,6 +184,7 @@ class _Draft:
     def change_field(self, cause: Cause, field: str, value: Json, actor: Actor | None = None) -> None:
         old = getattr(self.existing, field)
         if field in TEXT_FIELDS:
+            value = with_newlines(value)
             if value != old:
                 self.record(cause, DraftFieldChanged(field, find_edit(old, value)), actor)
         elif not json.equal(value, old):
@@ -191,6 +192,7 @@ class _Draft:
             self.record(cause, DraftFieldChanged(field, value=stored), actor)
 
     def change_transcript(self, cause: Cause, text: str) -> None:
+        text = with_newlines(text)
         if text != self.existing.transcript:
             self.record(cause, TranscriptChanged(find_edit(self.existing.transcript, text)))
 
