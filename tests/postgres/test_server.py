@@ -191,6 +191,28 @@ def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(tmp_
     assert not postgres_processes(tmp_path / length)
 
 
+def test_a_server_that_the_operator_restarted_is_used_and_stopped(tmp_path: Path) -> None:
+    with embedded_server(tmp_path) as url, supervised(tmp_path):
+        before = postmaster(tmp_path)
+        account = (tmp_path / "postgres").stat()
+        subprocess.run(
+            [programs() / "pg_ctl", "restart", "-m", "immediate", "-w", "-D", tmp_path.resolve() / "postgres"],
+            user=account.st_uid,
+            group=account.st_gid,
+            extra_groups=[],
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        restarted = postmaster(tmp_path)
+        assert restarted != before
+        for _ in range(20):
+            write(url, "word")
+        assert postmaster(tmp_path) == restarted
+    wait_until(lambda: not postgres_processes(tmp_path), "the server stops")
+
+
 def test_a_fork_while_it_is_started_again_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
     with ExitStack() as forks, embedded_server(tmp_path) as url, supervised(tmp_path):
         died = postmaster(tmp_path)
@@ -231,6 +253,7 @@ def test_a_pid_file_that_was_cut_short_is_overlooked(tmp_path: Path) -> None:
     with embedded_server(tmp_path):
         pass
     (tmp_path / "postgres" / "postmaster.pid").touch()
+    os.utime(tmp_path / "postgres" / "postmaster.pid", (0, 0))
 
     with embedded_server(tmp_path) as url:
         write(url, "it runs")
