@@ -1,4 +1,4 @@
-"""How far the views that follow the log are behind it, for /health/ready and /metrics."""
+"""The lag of the views that follow the log, for /health/ready and /metrics."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.views.followed import VIEWS
 
-# An event's time is the second element of its state; only the first event behind a view is looked at.
+# An event's time is the second element of its state; only the first event after a view's position is read.
 _LAGS = """
 SELECT v.name, v.position, head.position - v.position,
     coalesce(extract(epoch FROM now() - (
@@ -25,9 +25,9 @@ ORDER BY v.name
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """Where a view stands: positions behind the head, and the age in seconds of the first event it lacks.
+    """The position of a view, the positions from there to the head, and the age in seconds of the next event.
 
-    `failure` names what stopped it, null while it follows.
+    `failure` is the name of the error that stopped it, null while it follows.
     """
 
     view: str

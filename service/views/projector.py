@@ -2,11 +2,10 @@
 
 One transaction a batch moves a view's rows and its tracked position together, so that whatever ends the process,
 the view is the fold of the log up to that position. Of all projectors one leads, by an advisory lock of its
-connection; the tracked position's row is locked besides, so that even two that take themselves for the leader
-apply nothing twice.
+connection; each batch also locks the tracked position's row, so that even two leaders would apply nothing twice.
 
-A view whose `apply` raises is stopped where it stands: the failure is recorded and logged, nothing is skipped, and
-the others go on. It goes on when a process takes the lead anew, or after `palimpsest rebuild`.
+A view whose `apply` raises is stopped at its position: the failure is recorded and logged, nothing is skipped, and
+the others go on. It goes on when a projector becomes the leader, or after `palimpsest rebuild`.
 """
 
 import logging
@@ -18,25 +17,23 @@ import psycopg
 from psycopg import Connection
 
 from service.store import locks
-from service.store.codec import recorded
 from service.store.connections import connect
-from service.store.log import last_position, rows_after
-from service.views.followed import VIEWS, Positioned, View
+from service.store.log import last_position
+from service.views.followed import VIEWS
+from service.views.rebuild import BATCH
+from service.views.view import FollowingView, Positioned, events_after
 
 log = logging.getLogger(__name__)
 
-BATCH = 2000
-"""Events in one transaction."""
-
 PAUSE = 0.25
-"""Seconds between two looks at the log once everything is taken in: what gathers meanwhile shares a transaction."""
+"""Seconds between two looks at the log when everything is applied: what comes meanwhile shares a transaction."""
 
 RETRY = 1.0
 """Seconds between two attempts to lead, or to reach the store."""
 
 
 class Batches:
-    """The next events behind a position. The last batch is kept, since views mostly stand side by side."""
+    """The next events after a position. The last batch is kept, since the views are mostly at the same position."""
 
     def __init__(self, connection: Connection[Any], size: int) -> None:
         self._connection = connection
@@ -44,17 +41,17 @@ class Batches:
         self._after = -1
         self._events: list[Positioned] = []
 
-    def behind(self, after: int) -> list[Positioned]:
-        if after != self._after or not self._events:
-            self._events = _events_after(self._connection, after, self._size)
-            self._after = after
+    def after(self, position: int) -> list[Positioned]:
+        if position != self._after or not self._events:
+            self._events = events_after(self._connection, position, self._size)
+            self._after = position
         return self._events
 
 
 class Projector:
     """Follows the log in a thread of its own, as long as it leads."""
 
-    def __init__(self, database_url: str, views: Sequence[View] = VIEWS, batch: int = BATCH) -> None:
+    def __init__(self, database_url: str, views: Sequence[FollowingView] = VIEWS, batch: int = BATCH) -> None:
         self._database_url = database_url
         self._views = views
         self._batch = batch
@@ -63,22 +60,22 @@ class Projector:
         self.leading = False
 
     def start(self) -> None:
-        """Follow from now on."""
+        """Follow in a thread, from now on."""
         self._thread = Thread(target=self.run, name="projector", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the batch at hand and follow no more."""
+        """Finish the current batch and stop."""
         self.end()
         if self._thread:
             self._thread.join()
 
     def end(self) -> None:
-        """Let `run` return once the batch at hand is finished."""
+        """Let `run` return after the current batch."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Follow until stopped, in this thread; a lost store is waited for."""
+        """Follow until stopped, in this thread; retry while the store is unreachable."""
         while not self._stopping.is_set():
             try:
                 with connect(self._database_url) as connection:
@@ -92,7 +89,7 @@ class Projector:
             self._stopping.wait(RETRY)
 
     def catch_up(self, connection: Connection[Any]) -> int:
-        """Take in everything up to the head, on a connection of the caller's; returns the number of events applied."""
+        """Apply everything up to the head, on the caller's connection; returns the number of events applied."""
         applied = 0
         batches = Batches(connection, self._batch)
         while turn := self._turn(connection, batches):
@@ -130,9 +127,18 @@ class Projector:
                 applied += self._advance(connection, view, batches)
         return applied
 
-    def _advance(self, connection: Connection[Any], view: View, batches: Batches) -> int:
+    def _advance(self, connection: Connection[Any], view: FollowingView, batches: Batches) -> int:
+        """Advance the view by one batch, in one transaction; returns the number of events, 0 if it has stopped."""
         try:
-            return advance(connection, view, view.name, batches)
+            with connection.transaction():
+                position = _enter(connection, view)
+                if position is None:
+                    return 0
+                events = batches.after(position)
+                if events:
+                    view.apply(connection, events)
+                    view.set_position(connection, events[-1].position)
+            return len(events)
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:
@@ -144,43 +150,17 @@ class Projector:
             return 0
 
 
-def advance(connection: Connection[Any], view: View, name: str, batches: Batches) -> int:
-    """Move the view on by one batch, in one transaction; returns the number of events, 0 at the head or if stopped.
+def _enter(connection: Connection[Any], view: FollowingView) -> int | None:
+    """Let unqualified names be the view's and lock its tracked position, until the transaction ends.
 
-    `name` is the schema and the tracked position that are moved, the view's own or those of its rebuild.
-    """
-    with connection.transaction():
-        position = enter(connection, name)
-        if position is None:
-            return 0
-        events = batches.behind(position)
-        if events:
-            view.apply(connection, events)
-            move(connection, name, events[-1].position)
-    return len(events)
-
-
-def enter(connection: Connection[Any], name: str) -> int | None:
-    """Make unqualified names those of the view until the transaction ends, and lock its tracked position.
-
-    Returns the position, None for a view that has stopped or is not there.
+    Returns the position, None for a view that has stopped.
     """
     # What a crash loses here is folded again: only the log has to be durable.
     connection.execute(
         "SELECT set_config('synchronous_commit', 'off', true), set_config('search_path', %s, true)",
-        (f'"{name}", public',),
+        (f'"{view.schema}", public',),
     )
     row = connection.execute(
-        "SELECT position FROM followed_view WHERE name = %s AND failure IS NULL FOR UPDATE", (name,)
+        "SELECT position FROM followed_view WHERE name = %s AND failure IS NULL FOR UPDATE", (view.name,)
     ).fetchone()
     return None if row is None else row[0]
-
-
-def move(connection: Connection[Any], name: str, position: int) -> None:
-    """Move the tracked position, in the transaction that moves the rows."""
-    connection.execute("UPDATE followed_view SET position = %s, changed_at = now() WHERE name = %s", (position, name))
-
-
-def _events_after(connection: Connection[Any], after: int, limit: int) -> list[Positioned]:
-    """At most `limit` events after position `after`. Raises `HistoryCorrupt` for one that cannot be read."""
-    return [Positioned(row.position, recorded(row)) for row in rows_after(connection, after, limit)]

@@ -1,117 +1,132 @@
-"""Rebuilding a view that follows the log, without downtime.
+"""The rebuild of a view from the log, while the view is read and goes on.
 
-A schema like the view's is filled beside it while the view is read and goes on following. When it has caught up, the
-two change places by their names, in the transaction that takes in the last events. Whatever ends a rebuild midway
-leaves the view as it was; the next rebuild clears away what was left.
+The view's shadow (shadow.py) is filled. When it has caught up with the log, one transaction locks the view, applies
+the last events and swaps the shadow in. Whatever ends a rebuild midway leaves the view as it was; the next rebuild
+drops what was left.
 """
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from psycopg import Connection, sql
+import msgspec
+from psycopg import Connection, errors, sql
 
+from domain.errors import HistoryCorrupt
+from service.proof.check import Verdict
+from service.store import locks
 from service.store.connections import connect
-from service.store.log import last_position
-from service.views.followed import View
-from service.views.projector import BATCH, Batches, advance, enter, move
+from service.views.shadow import CannotSwap, Tables, drop_shadow, lock_originals, make_shadow, swap_in
 
-_REBUILD_LOCK = 7018115367
+BATCH = 2000
+"""Events in one transaction."""
 
-Progress = Callable[[int], None]
-"""Told how many positions have been passed since."""
+ATTEMPTS = 100
+"""How often the swap is tried while the view is being read."""
+
+LOCK_TIMEOUT = "300ms"
+"""How long one attempt waits for locks: less than a writer or a reader waits, who queue for the view meanwhile."""
+
+Advance = Callable[[int], None]
+"""Called with the number of events processed since the last call."""
+
+
+class RebuildRefused(Exception):
+    """The log is not whole, so the view was left as it was; the message says where."""
 
 
 class RebuildRunning(Exception):
-    """Another rebuild is under way."""
+    """Another rebuild is running."""
+
+
+class Rebuilt(msgspec.Struct):
+    """A rebuild: the position up to which the view holds the log.
+
+    Of a view that is filled from proven histories: the number of tasks, and the verdicts on those whose row was wrong.
+    """
+
+    position: int = 0
+    tasks: int | None = None
+    repaired: list[Verdict] = []
+
+
+class Rebuildable(Protocol):
+    """A view that can be rebuilt. Its statements name its tables unqualified, so that they apply to a shadow, too."""
+
+    name: str
+    schema: str
+    tables: tuple[str, ...]
+
+    def fill(self, reading: Connection[Any], connection: Connection[Any], advance: Advance) -> Rebuilt:
+        """Fill the empty tables, where the view does not simply follow the log from its beginning.
+
+        `reading` sees the view, `connection` its shadow. Raises `RebuildRefused`.
+        """
+
+    def follow(self, connection: Connection[Any], position: int, limit: int) -> int:
+        """Apply at most `limit` events after `position`; returns the position of the last, `position` if none."""
+
+    def lock_writers(self, connection: Connection[Any]) -> None:
+        """Keep others from writing to the view until the open transaction ends."""
+
+    def set_position(self, connection: Connection[Any], position: int) -> None:
+        """Record the position of the tables that are swapped in, in the open transaction."""
 
 
 def rebuild(
-    database_url: str,
-    view: View,
-    began: Callable[[int], Progress] = lambda head: lambda steps: None,
-    batch: int = BATCH,
-) -> int:
-    """Make the view anew from the log; returns the position that it was at when it took its place.
+    database_url: str, view: Rebuildable, advance: Advance = lambda events: None, batch: int = BATCH
+) -> Rebuilt:
+    """Rebuild the view from the log.
 
-    `began` is told the head, and gives what is told of each step. Raises `RebuildRunning`, and whatever
-    `view.apply` raises.
+    Raises `RebuildRefused`, `RebuildRunning`, `CannotSwap`, and whatever the view raises for an event.
     """
-    with connect(database_url) as connection:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REBUILD_LOCK,)).fetchone()
-        if row is None or not row[0]:
-            raise RebuildRunning("another rebuild is under way")
-        beside, old = f"{view.name}_beside", f"{view.name}_old"
-        _clear(connection, beside)
-        _clear(connection, old)
-        _make_like(connection, view.name, beside)
-        batches = Batches(connection, batch)
-        progress = began(last_position(connection))
-        position = 0
-        while last_position(connection) - position > batch and advance(connection, view, beside, batches):
-            before, position = position, _position(connection, beside)
-            progress(position - before)
-        before, position = position, _take_place(connection, view, beside, old, batches)
-        progress(position - before)
-        _clear(connection, old)
-        return position
-
-
-def _take_place(connection: Connection[Any], view: View, beside: str, old: str, batches: Batches) -> int:
-    """Take in the last events and swap, in one transaction; the view's own tracked position waits meanwhile."""
-    with connection.transaction():
-        connection.execute("SELECT FROM followed_view WHERE name = %s FOR UPDATE", (view.name,))
-        position = enter(connection, beside)
-        assert position is not None
-        while events := batches.behind(position):
-            view.apply(connection, events)
-            position = events[-1].position
-        for name, new in ((view.name, old), (beside, view.name)):
-            connection.execute(
-                sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new))
-            )
-        move(connection, view.name, position)
-        connection.execute("UPDATE followed_view SET failure = NULL WHERE name = %s", (view.name,))
-        connection.execute("DELETE FROM followed_view WHERE name = %s", (beside,))
-    return position
-
-
-def _make_like(connection: Connection[Any], name: str, beside: str) -> None:
-    """A schema with empty tables like the view's, at position 0."""
-    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,)).fetchall()
-    with connection.transaction():
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(beside)))
-        for (table,) in tables:
-            connection.execute(
-                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
-                    sql.Identifier(beside, table), sql.Identifier(name, table)
-                )
-            )
-            _copy_storage(connection, name, beside, table)
-        connection.execute("INSERT INTO followed_view (name) VALUES (%s)", (beside,))
-
-
-def _copy_storage(connection: Connection[Any], name: str, beside: str, table: str) -> None:
-    """The storage parameters, such as the fillfactor, which LIKE leaves out."""
-    row = connection.execute(
-        "SELECT reloptions FROM pg_class WHERE oid = format('%%I.%%I', %s::text, %s::text)::regclass", (name, table)
-    ).fetchone()
-    for option in (row[0] or []) if row else []:
-        key, _, value = option.partition("=")
+    tables = Tables(view.schema, view.tables, f"{view.name}_shadow")
+    with connect(database_url, connect_timeout=10) as reading, connect(database_url) as connection:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (locks.REBUILD,)).fetchone()
+        if not row or not row[0]:
+            raise RebuildRunning("another rebuild is running")
+        # What a crash loses of the shadow is rebuilt: only the log has to be durable.
         connection.execute(
-            sql.SQL("ALTER TABLE {} SET ({} = {})").format(
-                sql.Identifier(beside, table), sql.Identifier(key), sql.Literal(value)
-            )
+            "SELECT set_config('synchronous_commit', 'off', false), set_config('search_path', %s, false)",
+            (f'"{tables.shadow}", public',),
         )
+        try:
+            make_shadow(connection, tables)
+            rebuilt = view.fill(reading, connection, advance)
+            rebuilt.position = _catch_up(connection, view, rebuilt.position, advance, batch)
+            for name in tables.names:
+                connection.execute(sql.SQL("ANALYZE {}").format(tables.copy(name)))
+            rebuilt.position = _swap(connection, view, tables, rebuilt.position, advance, batch)
+        except HistoryCorrupt as error:
+            raise RebuildRefused(f"version {error.version} of a task: {error}") from None
+        finally:
+            drop_shadow(connection, tables)
+        return rebuilt
 
 
-def _clear(connection: Connection[Any], name: str) -> None:
-    with connection.transaction():
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
-        connection.execute("DELETE FROM followed_view WHERE name = %s", (name,))
+def _swap(
+    connection: Connection[Any], view: Rebuildable, tables: Tables, position: int, advance: Advance, batch: int
+) -> int:
+    """Swap the shadow in at the end of the log. Writers wait only for the last events and the swap."""
+    for attempt in range(ATTEMPTS):
+        position = _catch_up(connection, view, position, advance, batch)
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
+                view.lock_writers(connection)
+                lock_originals(connection, tables)
+                last = _catch_up(connection, view, position, advance, batch)
+                swap_in(connection, tables)
+                view.set_position(connection, last)
+            return last
+        except errors.LockNotAvailable:
+            time.sleep(min(0.1 * (attempt + 1), 1.0))
+    raise CannotSwap(f"{view.name} is being read without a pause; try again later")
 
 
-def _position(connection: Connection[Any], name: str) -> int:
-    row = connection.execute("SELECT position FROM followed_view WHERE name = %s", (name,)).fetchone()
-    assert row is not None
-    position: int = row[0]
+def _catch_up(connection: Connection[Any], view: Rebuildable, position: int, advance: Advance, batch: int) -> int:
+    """Apply what comes after `position` up to the end of the log; returns the position there."""
+    while (reached := view.follow(connection, position, batch)) != position:
+        advance(reached - position)
+        position = reached
     return position

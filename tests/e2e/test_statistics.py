@@ -10,8 +10,8 @@ from benchmarks.synthetic_log import FIRST_MOMENT, write_log
 from domain.events import DraftCreated, DraftDiscarded, DraftFieldChanged, DraftPublished, Event, Recorded
 from domain.text import Edit
 from service.store.connections import connect
-from service.views.followed import Statistics
 from service.views.projector import Projector
+from service.views.statistics import StatisticsView
 from tests.support.harness import Client, Server, wait_until
 
 URL = "/api/v1/statistics"
@@ -52,7 +52,7 @@ def analyst(new_database: Callable[[], str], start_server: Callable[..., Server]
     database = new_database()
     write_log(database, a_story())
     with connect(database) as connection:
-        Projector(database, [Statistics()]).catch_up(connection)
+        Projector(database, [StatisticsView()]).catch_up(connection)
     with start_server(PALIMPSEST_DATABASE_URL=database).client(scope="analytics") as client:
         yield client
 

@@ -17,8 +17,8 @@ from psycopg import Connection
 
 from service.store.connections import connect
 from service.stream.export import export
-from service.views.followed import Positioned
 from service.views.projector import Projector
+from service.views.view import FollowingView, Positioned
 from tests.support.harness import DEADLINE, Server
 
 PAUSE = 0.005
@@ -149,8 +149,9 @@ class Followed(Tail):
             connection.execute("CREATE TABLE noted.seen (n bigint GENERATED ALWAYS AS IDENTITY, position bigint)")
             connection.execute("INSERT INTO followed_view (name) VALUES ('noted')")
 
-    class Noted:
-        name = "noted"
+    class Noted(FollowingView):
+        name = schema = "noted"
+        tables = ("seen",)
 
         def apply(self, connection: Connection[Any], events: Sequence[Positioned]) -> None:
             rows = [(event.position,) for event in events]

@@ -1,4 +1,4 @@
-"""Views that follow the log: in step with it at every crash point, loud when they fail, rebuilt while they serve."""
+"""Views that follow the log: consistent with it at every crash point, stopped loudly by a failure, rebuilt in use."""
 
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,9 +16,12 @@ from projections.times import moment_of
 from service.store.connections import connect
 from service.store.log import MOMENT_BLOCK
 from service.views import rebuild
-from service.views.followed import VIEWS, Moments, Positioned, Statistics, view_named
+from service.views.followed import VIEWS
+from service.views.moments import Moments
 from service.views.projector import Projector
 from service.views.rebuild import RebuildRunning
+from service.views.statistics import StatisticsView
+from service.views.view import Positioned
 from tests.support.harness import Server, wait_until
 
 EVENTS = list(SyntheticLog(7, 50, drafts=6))
@@ -60,7 +63,7 @@ def connector(crash: Crash) -> Callable[[str], Connection[Any]]:
     return make
 
 
-def dump(connection: Connection[Any], schema: str = "") -> Dump:
+def dump(connection: Connection[Any]) -> Dump:
     """Everything that the views hold; counts of nothing are nothing."""
     queries = {
         "block": "SELECT * FROM moment.block ORDER BY block",
@@ -147,7 +150,6 @@ def test_views_are_the_fold_of_the_log_at_every_crash_point(log: str) -> None:
 
 
 def test_a_rebuild_leaves_the_view_in_step_at_every_crash_point(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    view = view_named("statistics")
     with connect(log) as connection:
         Projector(log, batch=BATCH).catch_up(connection)
         point = 0
@@ -156,7 +158,7 @@ def test_a_rebuild_leaves_the_view_in_step_at_every_crash_point(log: str, monkey
             with monkeypatch.context() as patch:
                 patch.setattr(rebuild, "connect", connector(crash))
                 try:
-                    rebuild.rebuild(log, view, batch=BATCH)
+                    rebuild.rebuild(log, StatisticsView(), batch=BATCH)
                 except psycopg.OperationalError:
                     assert crash.happened
             assert_in_step(connection)
@@ -164,7 +166,7 @@ def test_a_rebuild_leaves_the_view_in_step_at_every_crash_point(log: str, monkey
                 break
             point += 1
         assert point > 30
-        assert rebuild.rebuild(log, view) == len(EVENTS)
+        assert rebuild.rebuild(log, StatisticsView()).position == len(EVENTS)
         assert_in_step(connection)
         schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'statistics%'").fetchall()
         assert schemas == [("statistics",)]
@@ -185,7 +187,7 @@ def test_a_rebuild_mends_a_view_and_keeps_its_shape(log: str) -> None:
         connection.execute("UPDATE statistics.day SET created = 1000")
         steps: list[int] = []
 
-        rebuild.rebuild(log, Statistics(), lambda head: steps.append, batch=BATCH)
+        rebuild.rebuild(log, StatisticsView(), steps.append, batch=BATCH)
 
         assert_in_step(connection)
         assert connection.execute(shape).fetchall() == before
@@ -193,7 +195,7 @@ def test_a_rebuild_mends_a_view_and_keeps_its_shape(log: str) -> None:
 
 
 def test_the_view_is_read_and_followed_while_it_is_rebuilt(log: str) -> None:
-    class Watched(Statistics):
+    class Watched(StatisticsView):
         def apply(self, connection: Connection[Any], events: Sequence[Positioned]) -> None:
             super().apply(connection, events)
             with psycopg.connect(log) as reader:
@@ -219,7 +221,7 @@ def test_two_rebuilds_at_once_are_refused(log: str) -> None:
     rebuild.rebuild(log, Meanwhile())
 
 
-class Failing(Statistics):
+class Failing(StatisticsView):
     """A view that cannot take in one event, until it is mended."""
 
     broken = True
@@ -289,7 +291,7 @@ def test_a_projector_goes_on_after_its_connection_was_killed(log: str) -> None:
         wait_until(lambda: set(positions(connection).values()) == {len(EVENTS) + 40}, "it goes on")
 
 
-def test_serve_follows_and_health_tells_how_far_behind_the_views_are(server: Server) -> None:
+def test_serve_follows_the_log_and_health_shows_the_lag_of_the_views(server: Server) -> None:
     with server.client() as client:
         client.new_draft(title="x")
 

@@ -1,5 +1,4 @@
--- Views that follow the log (service/views/projector.py). Each has a schema of its own, so that a rebuild can fill
--- another one beside it, made like it, and swap the two by their names.
+-- Views that follow the log (service/views/projector.py), each with its tables in the schema of its name.
 CREATE TABLE followed_view (
     name text PRIMARY KEY,
     position bigint NOT NULL DEFAULT 0,
@@ -8,7 +7,7 @@ CREATE TABLE followed_view (
 );
 
 COMMENT ON COLUMN followed_view.position IS 'The view is the fold of all events up to here; moves with its rows.';
-COMMENT ON COLUMN followed_view.failure IS 'What stopped the view behind this position; null while it follows.';
+COMMENT ON COLUMN followed_view.failure IS 'The error that stopped the view at this position; null while it follows.';
 
 -- moment: from a time to a position. `latest` is the latest occurred_at up to the end of a block of 1,024
 -- positions, so that it never falls, whatever the clocks of the writers did.
