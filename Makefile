@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install run test model traces tail fuzz fault soak lint bench bench-short lock clean
+.PHONY: help install run test test-fast model traces tail fuzz fault soak lint bench bench-short lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,10 +19,17 @@ $(INSTALLED): pyproject.toml requirements.lock
 run: install ## Start the service
 	@$(BIN)/palimpsest serve
 
-test: install ## Run the tests
-	$(BIN)/python -m pytest
+# Two processes, because much of a test is waiting. Tests that measure a service under load run alone.
+PARALLEL := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-model: install ## Compare the service with its model for longer than `make test` does (about 6 minutes)
+test: install ## Run the tests, but for the long forms below
+	$(PARALLEL) -m "not slow and not load"
+	$(BIN)/python -m pytest -m "load and not slow"
+
+test-fast: install ## The same without browsers, faults and loads: before each commit
+	$(PARALLEL) -m "not slow and not load and not fault and not browser"
+
+model: install ## Compare the service with its model for longer than `make test` does (about 4 minutes)
 	$(BIN)/python -m pytest tests/e2e/test_model.py --hypothesis-profile=long
 
 traces: install ## Type the recorded sessions in PALIMPSEST_TRACES completely, and measure the cost of an edit
@@ -33,7 +40,7 @@ tail: install ## Check for longer that a reader misses no event while writers ar
 
 fuzz: install ## Send thousands of generated requests, bodies, tokens and edits to each entry point (about 12 minutes)
 	FUZZ_SECONDS=200 FUZZ_EXAMPLES=60 $(BIN)/python -m pytest -s --hypothesis-profile=long \
-		tests/fuzz tests/fuzz/test_parsers.py tests/domain/test_text.py
+		tests/fuzz tests/domain/test_text.py
 
 fault: install ## Kill processes repeatedly while drafts are being saved (about 3 minutes)
 	$(BIN)/python -m pytest -s -m "slow or not slow" tests/fault

@@ -25,17 +25,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service.views": {*STORE, "service.proof"},
     "service.http": {*WHOLE_DOMAIN, "service.settings", "service.store.errors", "service.writing.requests"},
     "service.processes": {"service.settings", "service.logs", "service.views"},
-    "service.metrics": {"service.store", "service.stream", "service.writing", "service.views", "service.processes"},
+    "service.metrics": {"service.store", "service.writing", "service.views", "service.processes"},
     "service.api": {
         *STORE,
-        *{
-            f"service.{room}"
-            for room in ("settings", "writing", "proof", "stream", "views", "http", "processes", "metrics")
-        },
+        *{f"service.{room}" for room in ("settings", "writing", "proof", "stream", "views", "http", "metrics")},
     },
     "service.application": {
         *STORE,
-        *{f"service.{room}" for room in ("settings", "writing", "http", "processes", "metrics", "api")},
+        *{f"service.{room}" for room in ("settings", "writing", "stream", "http", "processes", "metrics", "api")},
     },
     "service.cli": {
         *STORE,

@@ -1,1 +1,1 @@
-"""The HTTP interface: routes, replies, and the OpenAPI document."""
+"""The HTTP interface: routes, responses, and the OpenAPI document."""

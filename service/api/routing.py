@@ -1,83 +1,88 @@
-"""The seam to Litestar: a route is an async function from the context, the call and path parameters to a reply."""
+"""The seam to Litestar: `@route` registers a function, from a context, a request and path parameters to a response,
+together with the operation that describes it. A response may be sent in pieces.
+"""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Request as LitestarRequest
+from litestar import Response as LitestarResponse
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
 
 from service.api.context import Context
-from service.api.replies import Reply, problem_reply
+from service.api.openapi.operation import Operation
+from service.api.responses import Response, problem_response
+from service.api.streaming import StreamedResponse, sender_of
 from service.http.problems import Problem
-from service.http.request import Call, Disconnected
+from service.http.request import Disconnected, Request
 
-Answer = Callable[..., Awaitable[Reply]]
+Endpoint = Callable[..., Awaitable[Response | StreamedResponse]]
+
+_PARAMETER = re.compile(r"{(\w+)}")
 
 
-def route(method: str, path: str) -> Callable[[Answer], HTTPRouteHandler]:
-    """Make a function the Litestar handler of `method` on `path`; its path parameters are passed as text."""
+def route(operation: Operation) -> Callable[[Endpoint], HTTPRouteHandler]:
+    """Make a function the handler of an operation; its name is the operationId, path parameters are passed as text."""
 
-    def decorate(answer: Answer) -> HTTPRouteHandler:
-        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
-            call: Call = request.scope["state"]["call"]
-            reply = await answered(answer, request.app.state.context, call, request.path_params)
-            return response_of(reply)
+    def decorate(endpoint: Endpoint) -> HTTPRouteHandler:
+        async def handle(request: LitestarRequest[Any, Any, Any]) -> ASGIApp:
+            ours: Request = request.scope["state"]["request"]
+            response = await answer(endpoint, request.app.state.context, ours, request.path_params)
+            if isinstance(response, StreamedResponse):
+                if ours.method == "HEAD":
+                    await response.pieces.aclose()
+                return sender_of(response, ours)
+            return litestar_response(response).to_asgi_response(app=None, request=request)
 
-        handle.__name__ = answer.__name__
-        handle.__doc__ = answer.__doc__
-        return HTTPRouteHandler(path, http_method=HttpMethod(method), status_code=200)(handle)
+        handle.__name__ = endpoint.__name__
+        handle.__doc__ = endpoint.__doc__
+        methods = [HttpMethod.GET, HttpMethod.HEAD] if operation.method == "GET" else [HttpMethod(operation.method)]
+        path = _PARAMETER.sub(r"{\1:str}", operation.path)
+        opt = {"operation": operation, "endpoint": endpoint}
+        return HTTPRouteHandler(path, http_method=methods, status_code=200, opt=opt)(handle)
 
     return decorate
 
 
-async def answered(answer: Answer, context: Context, call: Call, parameters: dict[str, Any]) -> Reply:
-    """The reply of a route, or of the problem that it ended with."""
+def operations_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Operation]:
+    """The operations of handlers by their operationId."""
+    return {handler.opt["endpoint"].__name__: handler.opt["operation"] for handler in handlers}
+
+
+def options_of(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """A handler for OPTIONS on each path. Litestar's own lists only the methods of the path's first handler."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(str(method) for method in handler.http_methods)
+    return [_options(path, ", ".join(sorted(found))) for path, found in methods.items()]
+
+
+def _options(path: str, allow: str) -> HTTPRouteHandler:
+    async def options(request: LitestarRequest[Any, Any, Any]) -> ASGIApp:
+        response = Response(204, [(b"allow", allow.encode())])
+        return litestar_response(response).to_asgi_response(app=None, request=request)
+
+    return HTTPRouteHandler(path, http_method=HttpMethod.OPTIONS, status_code=200)(options)
+
+
+async def answer(
+    endpoint: Endpoint, context: Context, request: Request, parameters: dict[str, Any]
+) -> Response | StreamedResponse:
+    """The response of a route, or the problem that it ended with."""
     try:
-        return await answer(context, call, **parameters)
+        return await endpoint(context, request, **parameters)
     except Disconnected:
-        return problem_reply(Problem("malformed-json", "The body is not whole."), call.request_id)
+        return problem_response(Problem("malformed-json", "The body is incomplete."), request.request_id)
     except Exception as error:
-        return problem_reply(await context.problem_of(error, call.request_id), call.request_id)
+        return problem_response(await context.problem_of(error, request.request_id), request.request_id)
 
 
-def response_of(reply: Reply) -> Response[bytes]:
-    """The reply as Litestar sends it."""
-    headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
-    return Response(reply.body, status_code=reply.status, headers=headers, media_type=headers.get("content-type"))
-
-
-class RouteTable:
-    """Which methods each path has, read from the handlers. It takes no path that Litestar stretches to fit, such as
-    one with an empty segment; of a literal segment and a parameter in the same place, the literal one goes first."""
-
-    def __init__(self, handlers: Sequence[HTTPRouteHandler]) -> None:
-        methods: dict[str, set[str]] = {}
-        for handler in handlers:
-            for path in handler.paths:
-                methods.setdefault(path, set()).update(str(method) for method in handler.http_methods)
-        self.methods = {path: frozenset(found) for path, found in methods.items()}
-        self._patterns = [(self._pattern(path), found) for path, found in self.methods.items() if "{" in path]
-
-    def _pattern(self, path: str) -> re.Pattern[str]:
-        segments = path.split("/")
-        for place, segment in enumerate(segments):
-            if segment.startswith("{"):
-                before = path.split("/")[:place]
-                others = [other.split("/") for other in self.methods]
-                literal = {other[place] for other in others if other[:place] == before and len(other) > place}
-                taken = "|".join(re.escape(name) for name in literal if not name.startswith("{"))
-                segments[place] = f"(?!(?:{taken})(?:/|$))[^/]+" if taken else "[^/]+"
-        return re.compile("/".join(segments))
-
-    def methods_of(self, path: str) -> frozenset[str] | None:
-        """The methods of the route that a request's path belongs to, None where there is none."""
-        if path in self.methods and "{" not in path:
-            return self.methods[path]
-        return next((found for pattern, found in self._patterns if pattern.fullmatch(path)), None)
-
-
-def allow_header(methods: frozenset[str]) -> str:
-    """The value of `Allow`: HEAD goes with GET, and OPTIONS with every path."""
-    return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+def litestar_response(response: Response) -> LitestarResponse[bytes]:
+    """The response as Litestar sends it."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in response.headers}
+    media_type = headers.get("content-type")
+    return LitestarResponse(response.body, status_code=response.status, headers=headers, media_type=media_type)

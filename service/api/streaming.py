@@ -1,106 +1,74 @@
-"""Replies that are sent in pieces: with flat memory, no longer than their reader listens and takes them in.
+"""Responses that are sent in pieces, with constant memory, while their reader accepts them.
 
-The server's `send` waits while the client's buffers are full, which is how a slow reader is noticed; after the
-client has left it returns at once, so that leaving is watched for besides.
+The server's `send` waits while the client's buffers are full, which is how a slow reader is noticed. After the client
+has left it returns at once, so a disconnect is watched for separately.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import msgspec
-from litestar import Request
-from litestar.enums import HttpMethod
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.api.context import Context
-from service.api.replies import Reply, problem_reply
-from service.api.routing import response_of
 from service.http.headers import Header
-from service.http.request import Call
+from service.http.request import Request
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 20.0
-"""Seconds that a reader may take before it accepts the next piece; then it is dropped, and may come again."""
+SEND_TIMEOUT = 20.0
+"""Seconds that a reader may take to accept the next piece; then it is disconnected, and may resume."""
 
 
-class StreamedReply(msgspec.Struct, frozen=True):
-    """A response whose body comes in pieces; `x-request-id` is added on the way out.
+class StreamedResponse(msgspec.Struct, frozen=True):
+    """A response whose body comes in pieces.
 
-    A body that ends with an exception is cut off, so that no client takes it for whole.
+    A body that ends with an exception is cut off, so that no client takes it for complete.
     """
 
     status: int
     headers: list[Header]
     pieces: AsyncGenerator[bytes, None]
-    patience: float = PATIENCE
-
-
-StreamedAnswer = Callable[[Context, Call], Awaitable[Reply | StreamedReply]]
+    send_timeout: float = SEND_TIMEOUT
 
 
 class ReaderTooSlow(Exception):
-    """The reader did not take the next piece in time."""
+    """The reader did not accept the next piece in time."""
 
 
-def streaming_route(method: str, path: str) -> Callable[[StreamedAnswer], HTTPRouteHandler]:
-    """Make a function the Litestar handler of `method` on `path`, whose reply may be sent in pieces."""
+def sender_of(response: StreamedResponse, request: Request) -> ASGIApp:
+    """The ASGI application that sends the response."""
 
-    def decorate(answer: StreamedAnswer) -> HTTPRouteHandler:
-        async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
-            context: Context = request.app.state.context
-            call: Call = request.scope["state"]["call"]
-            try:
-                reply = await answer(context, call)
-            except Exception as error:
-                reply = problem_reply(await context.problem_of(error, call.request_id), call.request_id)
-            if isinstance(reply, Reply):
-                return response_of(reply).to_asgi_response(app=None, request=request)
-            if call.method == "HEAD":
-                await reply.pieces.aclose()
-            return _sender_of(reply, call)
-
-        handle.__name__ = answer.__name__
-        handle.__doc__ = answer.__doc__
-        return HTTPRouteHandler(path, http_method=HttpMethod(method), status_code=200)(handle)
-
-    return decorate
-
-
-def _sender_of(reply: StreamedReply, call: Call) -> ASGIApp:
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(_send_all(reply, send))
-        leaving = asyncio.create_task(_until_gone(receive))
+        sending = asyncio.create_task(_send_all(response, send))
+        leaving = asyncio.create_task(_until_disconnected(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (sending, leaving):
                 task.cancel()
             results = await asyncio.gather(sending, leaving, return_exceptions=True)
-            await reply.pieces.aclose()
+            await response.pieces.aclose()
         if isinstance(results[0], ReaderTooSlow):
-            log.warning("a slow reader was dropped", extra={"path": call.path, "request_id": call.request_id})
+            log.warning("slow reader disconnected", extra={"path": request.path, "request_id": request.request_id})
         elif isinstance(results[0], Exception):
-            log.error("a streamed reply was cut off", exc_info=results[0], extra={"request_id": call.request_id})
+            log.error("streamed response cut off", exc_info=results[0], extra={"request_id": request.request_id})
             raise results[0]
 
     return respond
 
 
-async def _send_all(reply: StreamedReply, send: Send) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-    async for piece in reply.pieces:
+async def _send_all(response: StreamedResponse, send: Send) -> None:
+    await send({"type": "http.response.start", "status": response.status, "headers": list(response.headers)})
+    async for piece in response.pieces:
         try:
-            async with asyncio.timeout(reply.patience):
+            async with asyncio.timeout(response.send_timeout):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             raise ReaderTooSlow from None
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from service.api.context import Context
+from service.api.context import system_clock
 from service.cli.checkpoint import checkpoint
 from service.cli.export import export, project
 from service.cli.rebuild import rebuild
@@ -24,7 +24,10 @@ from service.http.auth import SCOPES, mint, verifier_of
 from service.logs import configure_logs
 from service.postgres.server import programs
 from service.settings import VARIABLES, Settings, read_settings
+from service.store.connections import ReadingPool
+from service.store.tasks import Store
 from service.writing.expiry import sweep
+from service.writing.writer import Writer
 
 DEVELOPMENT_TOKEN_SECONDS = 24 * 60 * 60
 
@@ -61,10 +64,10 @@ def _announce(settings: Settings) -> None:
     else:
         click.echo(f"Data in      {settings.data_dir.resolve()}")
     if settings.auth_public_key:
-        click.echo("Tokens       from whoever holds the private key of PALIMPSEST_AUTH_PUBLIC_KEY")
+        click.echo("Tokens       from the holder of the private key of PALIMPSEST_AUTH_PUBLIC_KEY")
         return
     click.echo(f"Tokens       palimpsest token --sub {uuid4()}")
-    # To a person, and to no log: that may be kept, and read by others.
+    # Only on a terminal: a log may be kept, and read by others.
     if settings.host in ("127.0.0.1", "localhost", "::1") and sys.stdout.isatty():
         token = mint(settings, uuid4(), "", DEVELOPMENT_TOKEN_SECONDS)
         click.echo(f"Try it       {address}/#token={token}")
@@ -79,7 +82,7 @@ def token(sub: UUID, scope: str, ttl: int) -> None:
     """Print a bearer token for a user."""
     settings = read_settings(os.environ)
     if settings.auth_public_key:
-        _fail("cannot mint tokens: PALIMPSEST_AUTH_PUBLIC_KEY is set, and its private key is elsewhere")
+        _fail("cannot mint tokens: PALIMPSEST_AUTH_PUBLIC_KEY is set, and its private key is not known here")
     unknown = set(scope.split()) - SCOPES
     if unknown:
         _fail(f"unknown scope {' '.join(sorted(unknown))}; there are {' and '.join(sorted(SCOPES))}")
@@ -112,12 +115,15 @@ def expire() -> None:
 
 
 async def _expire(settings: Settings) -> int:
-    context = Context(settings)
-    await context.start()
+    assert settings.database_url is not None
+    pool, writer = ReadingPool(settings.database_url), Writer(settings.database_url)
+    await pool.open()
+    await writer.start()
     try:
-        return await sweep(context.store, context.writer, context.clock)
+        return await sweep(Store(pool), writer, system_clock)
     finally:
-        await context.stop()
+        await writer.stop()
+        await pool.close()
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

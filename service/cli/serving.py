@@ -1,4 +1,4 @@
-"""`palimpsest serve`: the server processes, and what happens to them when the one that started them is gone."""
+"""`palimpsest serve`: the server processes, how they are configured, replaced and stopped."""
 
 import errno
 import gc
@@ -19,39 +19,39 @@ from uvicorn.supervisors import Multiprocess
 
 from service.application import App, create_app
 from service.http.auth import public_keys, read_key_file
-from service.http.protocol import CONNECTIONS, IDLE, PatientProtocol
+from service.http.protocol import CONNECTIONS, KEEP_ALIVE, HttpProtocol
 from service.logs import configure_logs
-from service.processes.projector_process import followed
-from service.processes.worker import end_with_parent, shared_directory, take_seat
+from service.processes.projector_process import running_projector
+from service.processes.worker import claim_slot, end_with_parent, shared_directory
 from service.settings import SettingError, Settings, read_settings
 
 log = logging.getLogger(__name__)
 
-GRACE = 10
-"""Seconds that a process may take to finish what is in flight."""
+SHUTDOWN_TIMEOUT = 10
+"""Seconds that a process may take to finish the requests in progress."""
 
-STOP = 5.0
+CLOSE_TIMEOUT = 5.0
 """Seconds that a process may take to close its connections to the store after that."""
 
-FILES = 2 * CONNECTIONS
+MAX_OPEN_FILES = 2 * CONNECTIONS
 """Files that a process may have open."""
 
 BACKLOG = 4096
-"""Connections that may wait for a process to take them."""
+"""Connections that may wait for a process to accept them."""
 
-START = 60
-"""Seconds that a process has from its start until it serves, or until one that answers nothing is replaced."""
+START_TIMEOUT = 60
+"""Seconds that a process has from its start until it serves, or until one that does not respond is replaced."""
 
-DEATHS = 30
-"""Server processes that may die within `DEATHS_WITHIN` before it is taken for a fault that a restart cannot mend."""
+MAX_DEATHS = 30
+"""Server processes that may die within `DEATHS_PERIOD` before the service gives up: a restart does not help."""
 
-DEATHS_WITHIN = 60.0
-"""Seconds, see `DEATHS`."""
+DEATHS_PERIOD = 60.0
+"""Seconds, see `MAX_DEATHS`."""
 
 
 def run_server(settings: Settings) -> None:
     """Serve until a signal ends it. The processes read their settings from the environment."""
-    with shared_directory() as shared, followed(settings):
+    with shared_directory() as shared, running_projector(settings):
         keep_keys(settings.auth_public_key, shared)
         config = uvicorn_config(partial(app_of_process, shared), settings)
         with config.bind_socket() as listener:
@@ -70,13 +70,13 @@ def uvicorn_config(factory: Any, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http=PatientProtocol,
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
-        timeout_keep_alive=IDLE,
-        timeout_graceful_shutdown=GRACE,
-        timeout_worker_healthcheck=START,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        timeout_worker_healthcheck=START_TIMEOUT,
         proxy_headers=False,
         server_header=False,
         access_log=False,
@@ -86,7 +86,7 @@ def uvicorn_config(factory: Any, settings: Settings) -> uvicorn.Config:
 
 
 def require_free_address(settings: Settings) -> None:
-    """Raise `SettingError` where nobody could listen on the address, before anything is started for it."""
+    """Raise `SettingError` where the address cannot be listened on, before anything is started."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -101,13 +101,13 @@ def require_free_address(settings: Settings) -> None:
 
 
 def app_of_process(shared: Path) -> App:
-    """The application of one server process, configured by the environment, with its seat in the shared directory."""
+    """The application of one server process, configured by the environment, with its slot in the shared directory."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     end_with_parent()
     allow_files()
-    app = create_app(settings, seat=take_seat(shared, settings.workers))
-    # What was built so far lives as long as the process: no collection need ever look at it again.
+    app = create_app(settings, slot=claim_slot(shared, settings.workers))
+    # What exists now lives as long as the process: exclude it from garbage collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -115,9 +115,9 @@ def app_of_process(shared: Path) -> App:
 
 
 def allow_files() -> None:
-    """Let this process have as many open files as its connections may need, where it is allowed to."""
+    """Raise this process's limit of open files to what its connections may need, as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -125,7 +125,7 @@ def allow_files() -> None:
 def keep_keys(key_file: Path | None, shared: Path) -> None:
     """Copy the file of public keys, if there is one, to where the processes read it. Raises `SettingError`.
 
-    They read a copy that was checked: none ever meets a file that is being written.
+    They read a checked copy, so that none reads a file while it is being written.
     """
     if key_file:
         data = read_key_file(key_file)
@@ -143,23 +143,23 @@ class Processes(Multiprocess):
         super().__init__(*args)
         self._key_file = key_file
         self._shared = shared
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self.gave_up = False
 
     @override
     def handle_ttin(self) -> None:
-        """Nothing: how many processes there are is a setting."""
+        """Ignored: the number of processes is a setting."""
 
     @override
     def handle_ttou(self) -> None:
-        """Nothing, as for SIGTTIN."""
+        """Ignored, as SIGTTIN is."""
 
     @override
     def handle_hup(self) -> None:
         try:
             keep_keys(self._key_file, self._shared)
         except SettingError as error:
-            log.error("SIGHUP changed nothing: %s", error)
+            log.error("SIGHUP was ignored: %s", error)
             return
         super().handle_hup()
 
@@ -168,20 +168,22 @@ class Processes(Multiprocess):
         if self.should_exit.is_set():
             return
         before = list(self.processes)
+        for process in before:
+            process.child_conn.close()  # the process's own end: while we hold it, its death is not noticed
         super().keep_subprocess_alive()
         died = [old for old, new in zip(before, self.processes, strict=True) if old is not new]
         for process in died:
             log.error("server process %s died with exit code %s and is replaced", process.pid, process.exitcode)
         now = time.monotonic()
         self._deaths.extend([now] * len(died))
-        if died and len(self._deaths) == DEATHS and now - self._deaths[0] < DEATHS_WITHIN:
-            log.error("%s server processes died within %.0f s: giving up", DEATHS, DEATHS_WITHIN)
+        if died and len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATHS_PERIOD:
+            log.error("%s server processes died within %.0f s: giving up", MAX_DEATHS, DEATHS_PERIOD)
             self.should_exit.set()
         self.gave_up = self.should_exit.is_set()
 
     @override
     def join_all(self) -> None:
-        deadline = time.monotonic() + GRACE + STOP
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT
         for process in self.processes:
             process.process.join(max(0.0, deadline - time.monotonic()))
             if process.process.is_alive():

@@ -1,4 +1,4 @@
-"""Bearer tokens (contract section 2): who asks, and what for. Verified tokens are remembered until they expire."""
+"""Bearer tokens (docs/api.md, Tokens and scopes): users and scopes. Verified tokens are cached until they expire."""
 
 import os
 import re
@@ -21,17 +21,17 @@ from service.http.problems import Problem
 from service.settings import SettingError, Settings
 
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
-"""The one way to write a uuid here: with its hyphens, in either case."""
+"""The accepted form of a uuid: with its hyphens, in either case."""
 
 SCOPES = frozenset({"audit", "analytics"})
-REMEMBERED = 10_000
-"""Verified tokens that are kept, so that an autosave need not verify the same one again."""
+CACHE_SIZE = 10_000
+"""Verified tokens in the cache, so that an autosave need not verify the same one again."""
 MAX_TOKEN = 8192
-"""Bytes of a token."""
+"""Characters of a token."""
 
 
 class User(msgspec.Struct, frozen=True):
-    """Who a token speaks for."""
+    """The user of a token, and its scopes."""
 
     id: UUID
     scopes: frozenset[str]
@@ -57,7 +57,7 @@ class Verifier:
     def user(self, authorization: bytes | None) -> User:
         """The user of an Authorization header's value. Raises the problem `unauthorized`."""
         if authorization is None:
-            raise _unauthorized("A bearer token is needed.")
+            raise _unauthorized("A bearer token is required.")
         known = self._verified.get(authorization)
         if known is not None:
             if known[1] > time.time():
@@ -65,7 +65,7 @@ class Verifier:
             del self._verified[authorization]
             raise _unauthorized("The token has expired.", invalid=True)
         user, expires_at = self._verify(authorization)
-        if len(self._verified) >= REMEMBERED:
+        if len(self._verified) >= CACHE_SIZE:
             del self._verified[next(iter(self._verified))]
         self._verified[authorization] = user, expires_at
         return user
@@ -74,7 +74,7 @@ class Verifier:
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
-            raise _unauthorized("A bearer token is needed.")
+            raise _unauthorized("A bearer token is required.")
         claims = self._claims(token)
         try:
             if not UUID_TEXT.match(claims["sub"]):
@@ -83,7 +83,7 @@ class Verifier:
             scopes = claims.get("scope", "")
             return User(user_id, frozenset(scopes.split())), float(claims["exp"])
         except (ValueError, AttributeError, TypeError):
-            raise _unauthorized("The token's sub is not a uuid, or its scope not a string.", invalid=True) from None
+            raise _unauthorized("The token's sub is not a uuid, or its scope is not a string.", invalid=True) from None
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -108,7 +108,7 @@ class Verifier:
             raise _unauthorized("The token has expired.", invalid=True) from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
             raise _unauthorized("The token is not valid.", invalid=True) from None
-        raise _unauthorized("The token is not signed by a key that is known here.", invalid=True)
+        raise _unauthorized("The token is not signed by a known key.", invalid=True)
 
     def _candidates(self, header: Mapping[str, Any]) -> list[Key]:
         """The keys that may have signed: all of the algorithm, or those whose id the token names or that have none."""
@@ -121,7 +121,7 @@ class Verifier:
 
 
 def verifier_of(settings: Settings) -> Verifier:
-    """The verifier that the settings ask for. Raises `SettingError` for a key file that cannot be used."""
+    """The verifier for the settings. Raises `SettingError` for a key file that cannot be used."""
     if settings.auth_public_key:
         keys = public_keys(read_key_file(settings.auth_public_key))
     else:
@@ -130,14 +130,14 @@ def verifier_of(settings: Settings) -> Verifier:
 
 
 def secret_of(settings: Settings) -> str:
-    """The HS256 key: the setting, or the one in the data directory, made there (mode 0600) when first asked for."""
+    """The HS256 key: the setting, or the one in the data directory, created (mode 0600) on first use."""
     if settings.auth_secret:
         return settings.auth_secret
     path = settings.data_dir / "secret"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            # Whole or not there at all, also for a second process that starts at the same moment.
+            # Created atomically, also when a second process starts at the same moment.
             descriptor, draft = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(48))
@@ -150,7 +150,7 @@ def secret_of(settings: Settings) -> str:
 
 
 def read_key_file(path: Path) -> bytes:
-    """What the file of public keys holds. Raises `SettingError` where it cannot be read."""
+    """The content of the file of public keys. Raises `SettingError` where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

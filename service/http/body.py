@@ -1,7 +1,7 @@
 """The bodies of requests, and how they are read: straight into a struct, and field by field when that fails.
 
-msgspec stops at the first mistake; the slow way lists every one (contract section 4.1). Both ways come to the
-same values. Wire structs are not events.
+msgspec stops at the first violation; the slow way lists all of them (docs/api.md, Autosave). Both ways give the same
+values. Wire structs are not events.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ class Attachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Revert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The version whose content comes back."""
+    """The version whose content is restored."""
 
     version: int
 
@@ -86,11 +86,11 @@ _READ_ONLY = frozenset(
 )
 
 Check = Callable[[str, Json], list[Violation]]
-"""From a pointer and a value to what is wrong with it."""
+"""From a pointer and a value to its violations."""
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A body: the struct it is read into, the checks of the slow way, and what must be there and not null."""
+    """A body: the struct it is read into, the checks of the slow way, and the fields that are required and not null."""
 
     decoder: "msgspec.json.Decoder[Any]"
     checks: dict[str, Check]
@@ -159,7 +159,7 @@ def _is_cut(violation: Violation) -> bool:
 
 
 def _strange_values(pointer: str, value: Json) -> list[Violation]:
-    """U+0000 and numbers that no double can hold, wherever they stand in a JSON value. No recursion."""
+    """U+0000, and numbers beyond a double, at any depth of a JSON value. Without recursion."""
     found = []
     left = [(pointer, value)]
     while left:
@@ -203,9 +203,9 @@ REVERT = Shape(msgspec.json.Decoder(Revert), {"version": _version}, ("version",)
 
 
 def read(body: bytes, shape: Shape) -> dict[str, Json]:
-    """The values of a body that stands up to its shape.
+    """The values of a body.
 
-    Raises the problem `malformed-json`, or `Invalid` with everything that is wrong.
+    Raises the problem `malformed-json`, or `Invalid` with every violation.
     """
     if not shape.required or not shape.nullable:
         try:
@@ -220,7 +220,7 @@ def read(body: bytes, shape: Shape) -> dict[str, Json]:
 
 
 def reference_of(text: str) -> str:
-    """A reference from a query; refused as in a body."""
+    """A reference from a query. Raises `Invalid` as for one in a body."""
     found = ATTACHMENT.checks["reference"]("/reference", text)
     if found:
         raise Invalid(found)
@@ -268,7 +268,7 @@ def _canonical(values: dict[str, Json]) -> dict[str, Json]:
 def _unknown(name: str, pointer: str) -> Violation:
     if name in _READ_ONLY:
         return Violation(pointer, "read_only", "This field cannot be written.")
-    return Violation(pointer, "unknown_field", "There is no such field.")
+    return Violation(pointer, "unknown_field", "This field does not exist.")
 
 
 def _wrong_type(pointer: str, wanted: str) -> Violation:
@@ -280,7 +280,7 @@ def _nul(pointer: str, text: str) -> list[Violation]:
 
 
 def _shown(value: int | float) -> int | float | None:
-    """A number for the problem's `actual`, unless it is absurdly long."""
+    """A number for the problem's `actual`, unless it is beyond 64 bits."""
     return value if abs(value) < MAX_VERSION else None
 
 

@@ -1,4 +1,4 @@
-"""Reads a body of any shape, however deep and whatever its numbers, so that what is wrong with it can be told."""
+"""Reads a JSON body of any depth and with any numbers, so that its violations can be listed."""
 
 import json as stdlib_json
 import math
@@ -12,11 +12,11 @@ from domain.task import REQUIREMENTS_LEVELS
 from service.http.problems import Problem
 
 READABLE_LEVELS = REQUIREMENTS_LEVELS + 8
-"""Levels that are kept of a body which is too deep to be read whole; more than any body may have."""
+"""Levels that are kept of a body which is too deep to be read completely; more than any valid body has."""
 
 
 class OutOfRange:
-    """Stands for a number that no double can hold."""
+    """Stands for a number beyond the range of a double."""
 
 
 def read_any(body: bytes) -> Json:
@@ -32,7 +32,7 @@ def read_any(body: bytes) -> Json:
 
 
 def _with_huge_numbers(body: bytes) -> Json:
-    """The slowest way, for numbers that msgspec refuses to hold: they become `OutOfRange`."""
+    """The slowest way, for numbers that msgspec refuses: they become `OutOfRange`."""
 
     def parse_float(text: str) -> Json:
         value = float(text)
@@ -62,7 +62,7 @@ _CLOSING = {b"{": b"}", b"[": b"]"}
 
 
 def _without_depths(body: bytes) -> bytes:
-    """A body that is too deep to be read, without what stands below `READABLE_LEVELS`."""
+    """A body that is too deep to be read, without what is below `READABLE_LEVELS`."""
     closing: list[bytes] = []
     kept = []
     start = 0
@@ -85,4 +85,4 @@ def _without_depths(body: bytes) -> bytes:
 def _json_mistake(error: ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "The body is not UTF-8."
-    return f"The body is not JSON: {error}."
+    return f"The body is not valid JSON: {error}."

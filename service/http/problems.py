@@ -1,4 +1,4 @@
-"""Problems (RFC 9457): every refusal has one slug, and the table from slug to status stands here alone."""
+"""Problems (RFC 9457): every refusal has one slug; this is the only table from slug to status."""
 
 from uuid import UUID
 
@@ -20,65 +20,66 @@ class ProblemType(msgspec.Struct, frozen=True):
 
 PROBLEMS: dict[str, ProblemType] = {
     "malformed-json": ProblemType(
-        400, "The body is not JSON", "The body is not valid JSON in UTF-8, or holds an unpaired surrogate."
+        400, "Malformed JSON", "The body is not complete and valid JSON in UTF-8, or contains an unpaired surrogate."
     ),
     "malformed-parameter": ProblemType(
-        400, "A parameter is malformed", "A path or query parameter or a header cannot be read; detail names it."
+        400, "Malformed parameter", "A path or query parameter or a header has an invalid value; detail names it."
     ),
     "unauthorized": ProblemType(
         401,
-        "A valid token is needed",
+        "Valid token required",
         "Send Authorization: Bearer with a signed, unexpired token that has a sub.",
     ),
-    "forbidden": ProblemType(403, "The token lacks the scope", "The token is valid, but this needs another scope."),
+    "forbidden": ProblemType(403, "Scope missing", "The token is valid, but it lacks the scope that is required here."),
     "not-found": ProblemType(
         404,
-        "There is no such thing",
-        "The path, the task or the version does not exist, or the task is somebody else's.",
+        "Not found",
+        "The path, the task or the version does not exist, or the task belongs to another user.",
     ),
     "method-not-allowed": ProblemType(
-        405, "The method is not allowed here", "The path exists; the header Allow lists its methods."
+        405, "Method not allowed", "The path exists; the Allow header lists its methods."
     ),
     "not-a-draft": ProblemType(
         409,
-        "The task is not a draft",
-        "Only a draft can be changed; this one was published or discarded, or has expired.",
+        "Not a draft",
+        "Only a draft can be changed; this task is published, discarded or expired.",
     ),
-    "not-restorable": ProblemType(
-        409, "The task cannot be restored", "Only a discarded or expired draft can be restored."
-    ),
-    "already-exists": ProblemType(409, "The id is taken", "A task with the id that the request gave exists."),
+    "not-restorable": ProblemType(409, "Not restorable", "Only a discarded or expired draft can be restored."),
+    "already-exists": ProblemType(409, "Already exists", "A task with the id of the request exists."),
     "version-mismatch": ProblemType(
         412,
-        "The task is at another version",
-        "If-Match names none that the task is at. current_version says where it is, changed_fields what differs there.",
+        "Version mismatch",
+        "The task is at none of the versions in If-Match. current_version is its version, changed_fields lists what "
+        "changed since.",
     ),
-    "body-too-large": ProblemType(413, "The body is too large", "A body may have at most 256 KiB."),
+    "body-too-large": ProblemType(413, "Body too large", "A body may have at most 256 KiB."),
     "unsupported-media-type": ProblemType(
-        415, "The media type is not supported", "Send application/json; a PATCH may be application/merge-patch+json."
+        415, "Unsupported media type", "Send application/json; a PATCH may be application/merge-patch+json."
     ),
     "validation": ProblemType(
-        422, "The request breaks rules", "errors lists every rule that is broken, with its pointer."
+        422, "Validation failed", "errors lists every rule that is violated, with the pointer to the value."
     ),
     "not-publishable": ProblemType(
-        422, "The draft cannot be published yet", "errors lists everything that is missing before publishing."
+        422, "Not publishable", "The draft cannot be published yet: errors lists everything that is missing."
     ),
     "idempotency-key-reused": ProblemType(
-        422, "The Idempotency-Key was used", "The key belongs to another request of this user. Choose a new one."
+        422, "Idempotency-Key reused", "The user sent this key with another request before. Choose a new one."
     ),
-    "too-many-requests": ProblemType(429, "Too many requests", "Wait for the seconds that Retry-After gives."),
+    "too-many-requests": ProblemType(
+        429, "Too many requests", "Retry after the number of seconds in the Retry-After header."
+    ),
     "internal": ProblemType(
-        500, "Something went wrong", "The service failed; nothing was acknowledged. instance is in the log."
+        500, "Internal error", "The service failed, and no change was acknowledged. The log has the id in instance."
     ),
     "history-corrupt": ProblemType(
-        500, "The history does not add up", "The stored events are not those that were recorded. Nothing was changed."
+        500, "History corrupted", "The stored events are not the ones that were recorded. Nothing was changed."
     ),
     "store-unavailable": ProblemType(
-        503, "The store does not answer", "The change was not acknowledged. Try again with the same Idempotency-Key."
+        503, "Store unavailable", "The change was not acknowledged. Retry with the same Idempotency-Key."
     ),
-    "overloaded": ProblemType(503, "The service is overloaded", "The change was not taken. Try again a little later."),
+    "overloaded": ProblemType(503, "Overloaded", "The change was not accepted. Retry after the time in Retry-After."),
 }
-"""Every slug of contract section 5."""
+"""The problems by their slug (docs/api.md, Errors)."""
 
 _REFUSALS: dict[type[Exception], str] = {
     errors.TaskNotFound: "not-found",
@@ -98,7 +99,7 @@ _RETRY_AFTER = {"store-unavailable": "1", "overloaded": "1"}
 
 
 class Problem(Exception):
-    """A request that is answered with a problem."""
+    """The request is answered with a problem."""
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that stands for an exception; `internal` for those that nobody foresaw."""
+    """The problem that stands for an exception; `internal` for an unexpected one."""
     if isinstance(error, Problem):
         return error
     slug = _REFUSALS.get(type(error), "internal")
@@ -148,7 +149,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def body_of(problem: Problem, request_id: str | UUID) -> bytes:
-    """The problem as JSON. Nothing of the machine's insides is in it."""
+    """The problem as JSON."""
     kind = PROBLEMS[problem.slug]
     return msgspec.json.encode(
         ProblemBody(

@@ -1,8 +1,8 @@
-"""Rate limits (contract section 7): how many requests a user, or an address without a token, may make in a minute.
+"""Rate limits (docs/api.md, Rate limits): requests a minute of a user, or of an address without a token.
 
-All processes of the machine count in one table, a file that each of them maps into memory. Nobody locks it: every
-process has cells of its own that it alone writes, and reads those of the others. What two of them let pass in the same
-microsecond is the only error, at most one request a process.
+All processes of the machine count in one table, a file that each of them maps into memory. It needs no lock: every
+process has cells of its own that it alone writes, and reads those of the others. The only error is what two of them
+admit in the same microsecond, at most one request a process.
 
 A minute begins with a user's first request, and ends sixty seconds later for all three kinds of requests.
 
@@ -40,7 +40,6 @@ _COUNT = (1 << _BITS) - 1
 _SECOND_BITS = 64 - 3 * _BITS
 _SECOND = (1 << _SECOND_BITS) - 1
 _HIGH, _LOW, _BEGAN, _CELLS = range(4)
-_CREATING_PATHS = ("/api/v1/tasks", "/api/v1/tasks/drafts")
 
 
 class Allowance:
@@ -56,7 +55,7 @@ class Allowance:
 
     @property
     def headers(self) -> list[Header]:
-        """As every answer says it."""
+        """The headers of every response that counted."""
         return [
             (b"x-ratelimit-limit", b"%d" % self.limit),
             (b"x-ratelimit-remaining", b"%d" % self.remaining),
@@ -126,7 +125,7 @@ def key_of_user(user_id: UUID) -> int:
 
 @lru_cache(maxsize=4096)
 def key_of_address(address: str) -> int:
-    """The key for an address; of IPv6 for its /64, since whoever has one address there has them all."""
+    """The key for an address; of IPv6 for its /64, which is one subscriber's network."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -134,13 +133,6 @@ def key_of_address(address: str) -> int:
     else:
         packed = parsed.packed[:8] if isinstance(parsed, IPv6Address) else parsed.packed
     return int.from_bytes(blake2b(packed, digest_size=16).digest())
-
-
-def kind_of(method: str, path: str) -> int:
-    """Which of the limits a request that is not an autosave counts against."""
-    if method == "POST" and (path in _CREATING_PATHS or path.endswith("/duplicate")):
-        return CREATING
-    return ALL
 
 
 def _mapped(path: Path | None, size: int) -> memoryview:

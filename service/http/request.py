@@ -1,7 +1,7 @@
-"""One HTTP request as the routes see it: who asks, with which headers and body; and the replies to it."""
+"""One HTTP request as the routes see it: its user, headers, query and body, and the write request made of them."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from hashlib import sha256
 from random import getrandbits
@@ -10,13 +10,15 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from domain.commands import Metadata
+from domain.commands import Command, Metadata
+from projections.current_task import Snapshot
 from projections.times import parse_rfc3339
 from service.http.auth import UUID_TEXT, User
 from service.http.headers import Header
 from service.http.problems import Problem
-from service.writing.requests import IdempotencyKey
+from service.writing.requests import IdempotencyKey, WriteRequest
 
 MAX_BODY = 256 * 1024
 """Bytes of a request's body."""
@@ -25,45 +27,67 @@ MAX_DRAINED = 2 * 1024 * 1024
 """Bytes that are read of a body that is refused for its size."""
 
 MAX_VERSION = 2**63 - 1
-"""Above it no version and no position exists, nor does a bigint."""
+"""The largest version or position: PostgreSQL's bigint."""
 
 Receive = Callable[[], Awaitable[Any]]
 
+TASKS = "/api/v1/tasks"
+"""The path of the tasks."""
+
+_TASK_PATH = re.compile(TASKS + r"/[^/]{36}\Z")
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"\Z')
 _KEY = re.compile(rb"[\x21-\x7e]{1,64}\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,100}\Z")
 
 
 class Disconnected(Exception):
-    """The client left, or fell silent, before its request was whole."""
+    """The client left before its request was complete."""
 
 
-class Call:
-    """One request. `now` is when it arrived, in microseconds since 1970, UTC."""
+class Request:
+    """One request. `now` is when it arrived, in microseconds since 1970, UTC; `known_user` is None without a token.
 
-    __slots__ = ("headers", "method", "now", "path", "query_string", "receive", "request_id", "user")
+    `response_headers` are those that the response has in addition to its own, whatever it is.
+    """
 
-    def __init__(self, scope: Any, receive: Receive, headers: dict[bytes, bytes], now: int) -> None:
+    __slots__ = (
+        "headers",
+        "is_autosave",
+        "known_user",
+        "method",
+        "now",
+        "path",
+        "query_string",
+        "receive",
+        "request_id",
+        "response_headers",
+        "scope",
+    )
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, now: int) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.now = now
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
-        self.headers = headers
-        self.receive = receive
-        self.now = now
-        self.request_id = _request_id(headers.get(b"x-request-id"))
-        self.user: User | None = None
+        self.headers = read_headers(scope["headers"])
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.known_user: User | None = None
+        self.response_headers: list[Header] = [(b"x-request-id", self.request_id.encode())]
+        self.is_autosave = self.method == "PATCH" and _TASK_PATH.match(self.path) is not None
 
     @property
-    def asker(self) -> User:
-        """Who asks; every path below /api has one."""
-        if self.user is None:
+    def user(self) -> User:
+        """The user of the token. Raises the problem `unauthorized` where there is none."""
+        if self.known_user is None:
             raise Problem("unauthorized")
-        return self.user
+        return self.known_user
 
     def require_scope(self, *scopes: str) -> None:
-        """Refuse those whose token has none of the scopes."""
-        if not self.asker.scopes.intersection(scopes):
-            raise Problem("forbidden", f"This needs the scope {' or '.join(scopes)}.")
+        """Raise the problem `forbidden` unless the token has one of the scopes."""
+        if not self.user.scopes.intersection(scopes):
+            raise Problem("forbidden", f"The token needs the scope {' or '.join(scopes)}.")
 
     def header(self, name: bytes) -> str | None:
         """A header's value, or None."""
@@ -75,7 +99,7 @@ class Call:
         return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
 
     async def body(self) -> bytes:
-        """The whole body. Raises the problem `body-too-large`, and `Disconnected` where the rest does not come."""
+        """The complete body. Raises the problem `body-too-large`, and `Disconnected` where the client leaves."""
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             await self._refuse_size(0)
@@ -93,7 +117,7 @@ class Call:
         return body
 
     async def _refuse_size(self, received: int) -> NoReturn:
-        """Read on for a while: a client that is cut off while it sends never sees the answer."""
+        """Read up to `MAX_DRAINED` bytes first: a client that is cut off while it sends never sees the response."""
         if b"expect" not in self.headers:
             while received < MAX_DRAINED:
                 message = await self.receive()
@@ -140,12 +164,43 @@ class Call:
         if not _KEY.match(value):
             raise Problem("malformed-parameter", "Idempotency-Key must have 1 to 64 visible ASCII characters.")
         request = b"\n".join((self.method.encode(), self.path.encode(), self.query_string, body))
-        return IdempotencyKey(self.asker.id, value.decode(), sha256(request).digest(), status)
+        return IdempotencyKey(self.user.id, value.decode(), sha256(request).digest(), status)
+
+    async def read_change(
+        self, status: int, *media_types: str, optional: bool = False
+    ) -> tuple[bytes, IdempotencyKey | None]:
+        """The body and the key of a change that answers `status`; refused in the order of docs/api.md, Errors."""
+        body = await (self.json_body(*media_types, optional=optional) if media_types else self.body())
+        key = self.idempotency_key(body, status)
+        self.expected()
+        return body, key
+
+    async def read_task_change(
+        self, task_id: str, status: int, *media_types: str
+    ) -> tuple[UUID, bytes, IdempotencyKey | None]:
+        """As `read_change`, with the id of the task from the path."""
+        body, key = await self.read_change(status, *media_types)
+        return parse_uuid(task_id, "task_id"), body, key
 
     def metadata(self) -> Metadata:
-        """Who asks, when, under which condition; the request id is the Idempotency-Key where there is one."""
+        """The user, the time and the condition; the request id is the Idempotency-Key where there is one."""
         key = self.header(b"idempotency-key")
-        return Metadata(self.now, self.asker.id, key or self.request_id, self.expected())
+        return Metadata(self.now, self.user.id, key or self.request_id, self.expected())
+
+    def write_request(
+        self,
+        task_id: UUID,
+        command: Command,
+        key: IdempotencyKey | None,
+        *,
+        proven: Snapshot | None = None,
+        precondition: Callable[[], None] | None = None,
+    ) -> WriteRequest:
+        """The command for the writer, in the user's name. A `precondition` takes the place of If-Match."""
+        metadata = self.metadata()
+        if precondition:
+            metadata = replace(metadata, expected=None)
+        return WriteRequest(task_id, command, metadata, key, proven, precondition)
 
     def query(self) -> "Query":
         """The query's parameters. Raises the problem `malformed-parameter`."""
@@ -163,7 +218,7 @@ class Query:
         self._values = dict(pairs)
         for name, value in pairs:
             if "\0" in name + value:
-                raise Problem("malformed-parameter", "The query holds U+0000.")
+                raise Problem("malformed-parameter", "The query contains U+0000.")
 
     def text(self, name: str) -> str | None:
         """A parameter's text, None where it is absent."""
@@ -173,7 +228,7 @@ class Query:
         """A parameter's text."""
         value = self._values.get(name)
         if value is None:
-            raise Problem("malformed-parameter", f"{name} is needed.")
+            raise Problem("malformed-parameter", f"The parameter {name} is required.")
         return value
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
@@ -186,7 +241,7 @@ class Query:
         return int(text)
 
     def version(self, name: str) -> int | None:
-        """A version, which may be one that does not exist; None where it is absent."""
+        """A version, whether it exists or not; None where it is absent."""
         text = self._values.get(name)
         if text is None:
             return None
@@ -207,7 +262,7 @@ class Query:
         if text is None:
             return None
         try:
-            # A plus sign that was not percent-encoded has become a blank.
+            # A plus sign that was not percent-encoded has become a space.
             return parse_rfc3339(text.replace(" ", "+") if "T" in text.upper() else text)
         except (ValueError, OverflowError, msgspec.ValidationError):
             raise Problem("malformed-parameter", f"{name} must be an RFC 3339 date-time with an offset.") from None
@@ -242,7 +297,7 @@ def _request_id(given: bytes | None) -> str:
 
 
 def _new_uuid() -> str:
-    """A random uuid (version 4) as text, without the object between. It is no secret."""
+    """A random uuid (version 4) as text, made without a UUID object. It is not a secret."""
     digits = f"{getrandbits(128):032x}"
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,6 +1,6 @@
-"""The projector beside the server processes: in a process of its own that yields the processor to them.
+"""The process of the projector, at a lower priority than the server processes.
 
-In a thread of a server process it competed with the autosaves for the interpreter.
+In a thread of a server process it would compete with the autosaves for the interpreter.
 """
 
 import logging
@@ -19,18 +19,18 @@ from service.views.projector import Projector
 log = logging.getLogger(__name__)
 
 NICENESS = 10
-"""How much the projector yields to the server processes where the processor is short."""
+"""By how much the projector's priority is lower than that of the server processes."""
 
-PAUSE = 1.0
+RESTART_DELAY = 1.0
 """Seconds before a projector that died is replaced."""
 
-GRACE = 10.0
-"""Seconds that a projector has for the batch at hand."""
+SHUTDOWN_TIMEOUT = 10.0
+"""Seconds that a projector has to finish its current batch."""
 
 
 @contextmanager
-def followed(settings: Settings) -> Iterator[None]:
-    """Keep the views that follow the log up to it, in a process of its own that is replaced when it dies."""
+def running_projector(settings: Settings) -> Iterator[None]:
+    """Keep the views of the log up to date in a separate process, which is replaced when it dies."""
     leaving = Event()
     watch = Thread(target=_watch, args=(settings, leaving), name="projector-watch", daemon=True)
     watch.start()
@@ -49,12 +49,12 @@ def _watch(settings: Settings, leaving: Event) -> None:
             pass
         if leaving.is_set():
             process.terminate()
-            process.join(GRACE)
-            process.kill()  # it hangs where the store does
+            process.join(SHUTDOWN_TIMEOUT)
+            process.kill()  # it hangs when the store does
             process.join()
         else:
-            log.error("the projector died with exit code %s and is started again", process.exitcode)
-            leaving.wait(PAUSE)
+            log.error("the projector died with exit code %s and is restarted", process.exitcode)
+            leaving.wait(RESTART_DELAY)
 
 
 def _follow(settings: Settings) -> None:
@@ -64,5 +64,5 @@ def _follow(settings: Settings) -> None:
     assert settings.database_url is not None
     projector = Projector(settings.database_url)
     signal.signal(signal.SIGTERM, lambda *_: projector.end())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C it hears from the one that started it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process passes a terminal's Ctrl-C on as SIGTERM
     projector.run()

@@ -1,7 +1,7 @@
-"""What the server processes of one `palimpsest serve` share and heed: a directory, a seat in it for each, and the end.
+"""What the server processes of one `palimpsest serve` share: a directory with a slot for each, and how they end.
 
-A seat is a small number that a process holds for its life, by a lock that the kernel lets go of however the process
-ends. What a process counts under its seat, its successor goes on counting: limits and metrics survive a crash.
+A slot is a small number that a process holds for its life, by a lock that the kernel releases however the process
+ends. What a process counts under its slot, its successor goes on counting: limits and metrics survive a crash.
 """
 
 import asyncio
@@ -15,18 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import NamedTuple
 
-CHECK = 0.5
-"""Seconds between two looks whether the parent process still lives."""
+import msgspec
+
+PARENT_CHECK_INTERVAL = 0.5
+"""Seconds between two checks whether the parent process still lives."""
 
 
-class Seat(NamedTuple):
-    """A process's place: the shared directory, its number from 0, and how many there are."""
+class WorkerSlot(msgspec.Struct, frozen=True):
+    """The slot of a process: the shared directory, the slot's number from 0, and how many slots there are."""
 
     directory: Path
     number: int
-    seats: int
+    count: int
 
 
 @contextmanager
@@ -36,36 +37,36 @@ def shared_directory() -> Iterator[Path]:
         yield Path(directory)
 
 
-def take_seat(directory: Path, workers: int) -> Seat:
-    """The first free seat. There is one more than workers: a graceful restart has one leave while another comes."""
-    seats = workers + 1
-    for number in range(seats):
-        # Never closed: the process keeps its seat until it ends.
-        fd = os.open(directory / f"seat-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def claim_slot(directory: Path, workers: int) -> WorkerSlot:
+    """The first free slot. There is one more than workers: in a graceful restart one leaves while another starts."""
+    count = workers + 1
+    for number in range(count):
+        # Never closed: the process keeps its slot until it ends.
+        fd = os.open(directory / f"slot-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return Seat(directory, number, seats)
+            return WorkerSlot(directory, number, count)
         except BlockingIOError:
             os.close(fd)
-    raise RuntimeError(f"all {seats} seats in {directory} are taken")
+    raise RuntimeError(f"all {count} slots in {directory} are taken")
 
 
 def end_with_parent() -> None:
-    """From now on, end this process when the one that started it is gone."""
+    """From now on, end this process when its parent has ended."""
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(CHECK)
+        time.sleep(PARENT_CHECK_INTERVAL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def on_termination(callback: Callable[[], None]) -> None:
     """Call `callback` in the running loop as soon as the process is asked to end, before the server acts on it.
 
-    What the server installed for the signals still happens: its loop is woken by the signal itself. Outside of the
-    main thread, where signals cannot be heard, nothing is done.
+    The server's own signal handlers still run. Outside of the main thread, which alone receives signals, this does
+    nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -73,9 +74,9 @@ def on_termination(callback: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         previous = signal.getsignal(number)
 
-        def heard(received: int, frame: FrameType | None, previous: object = previous) -> None:
+        def handle(received: int, frame: FrameType | None, previous: object = previous) -> None:
             loop.call_soon_threadsafe(callback)
             if callable(previous):
                 previous(received, frame)
 
-        signal.signal(number, heard)
+        signal.signal(number, handle)

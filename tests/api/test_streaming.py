@@ -1,4 +1,4 @@
-"""Replies that are sent in pieces: to readers who are slow, who leave, and whose reply breaks off."""
+"""Responses that are sent in pieces: to readers who are slow, who leave, and whose response breaks off."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from service.api.streaming import StreamedReply, _sender_of
-from service.http.request import Call
+from service.api.streaming import StreamedResponse, sender_of
+from service.http.request import Request
 
-CALL = cast(Call, SimpleNamespace(path="/somewhere", request_id="1"))
+REQUEST = cast(Request, SimpleNamespace(path="/somewhere", request_id="1"))
 
 
 class Connection:
-    """What the server gives the application: the client takes `room` messages, and leaves when told."""
+    """What the server gives the application: the client takes `room` messages, and leaves when `gone` is set."""
 
     def __init__(self, room: int = 100) -> None:
         self.sent: list[Any] = []
@@ -35,8 +35,8 @@ class Connection:
         return bool(self.sent) and self.sent[-1].get("more_body") is False
 
 
-async def respond(connection: Connection, pieces: AsyncGenerator[bytes, None], patience: float = 20) -> None:
-    respond = _sender_of(StreamedReply(200, [], pieces, patience), CALL)
+async def respond(connection: Connection, pieces: AsyncGenerator[bytes, None], send_timeout: float = 20) -> None:
+    respond = sender_of(StreamedResponse(200, [], pieces, send_timeout), REQUEST)
     await respond({}, connection.receive, connection.send)  # type: ignore[arg-type, typeddict-item]
 
 
@@ -75,7 +75,7 @@ def test_a_whole_body_is_sent_to_its_end() -> None:
 def test_a_slow_reader_is_dropped_and_nothing_is_made_for_it_ahead() -> None:
     async def run() -> None:
         pieces, connection = Pieces(), Connection(room=4)
-        await respond(connection, pieces.make(), patience=0.05)
+        await respond(connection, pieces.make(), send_timeout=0.05)
         assert pieces.asked == 4
         assert pieces.closed
         assert not connection.is_whole

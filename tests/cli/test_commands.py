@@ -15,7 +15,7 @@ import pytest
 
 from service.cli.main import _announce
 from service.settings import Settings
-from tests.support.harness import PALIMPSEST, SECRET, Server
+from tests.support.harness import PALIMPSEST, SECRET, Server, in_process
 
 EC_PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
@@ -25,7 +25,7 @@ q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
 
 
 def run(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command in a directory, with nothing set but what is given."""
+    """A command as a shell starts it in a directory, with nothing set but what is given."""
     variables = {"PATH": os.environ["PATH"], **environment}
     return subprocess.run(
         [PALIMPSEST, *arguments], cwd=directory, env=variables, capture_output=True, text=True, timeout=60
@@ -56,7 +56,7 @@ def test_on_a_terminal_serve_gives_a_link_to_try(
 def test_a_token_is_for_its_user_and_its_time(tmp_path: Path) -> None:
     user = str(uuid4())
 
-    minted = run(
+    minted = in_process(
         tmp_path,
         "token",
         "--sub",
@@ -77,12 +77,12 @@ def test_a_token_is_for_its_user_and_its_time(tmp_path: Path) -> None:
 def test_a_secret_is_generated_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     user = str(uuid4())
     for _ in range(2):
-        assert run(tmp_path, "token", "--sub", user).returncode == 0
+        assert in_process(tmp_path, "token", "--sub", user).returncode == 0
 
     secret = tmp_path / ".palimpsest" / "secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert len(secret.read_text()) >= 32
-    token = run(tmp_path, "token", "--sub", user).stdout.strip()
+    token = in_process(tmp_path, "token", "--sub", user).stdout.strip()
     assert jwt.decode(token, secret.read_text(), algorithms=["HS256"])["sub"] == user
 
 
@@ -90,7 +90,7 @@ def test_tokens_are_not_minted_where_only_the_public_key_is_known(tmp_path: Path
     key = tmp_path / "key.pem"
     key.write_text(EC_PUBLIC_KEY)
 
-    refused = run(tmp_path, "token", "--sub", str(uuid4()), PALIMPSEST_AUTH_PUBLIC_KEY=str(key))
+    refused = in_process(tmp_path, "token", "--sub", str(uuid4()), PALIMPSEST_AUTH_PUBLIC_KEY=str(key))
 
     assert refused.returncode == 2
     assert "cannot mint" in refused.stderr
@@ -112,7 +112,8 @@ def test_tokens_are_not_minted_where_only_the_public_key_is_known(tmp_path: Path
 def test_wrong_use_is_told_in_one_line_and_ends_with_2(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    refused = run(tmp_path, *arguments, **environment)
+    # What `serve` sets up before it fails would stay in this process.
+    refused = (run if arguments == ["serve"] else in_process)(tmp_path, *arguments, **environment)
 
     assert refused.returncode == 2, refused.stderr
     assert message in refused.stderr
@@ -130,7 +131,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(tmp_path: Path)
 
 
 def test_settings_shows_every_variable_but_no_secret(tmp_path: Path) -> None:
-    shown = run(tmp_path, "settings", PALIMPSEST_AUTH_SECRET=SECRET, PALIMPSEST_PORT="8123").stdout
+    shown = in_process(tmp_path, "settings", PALIMPSEST_AUTH_SECRET=SECRET, PALIMPSEST_PORT="8123").stdout
 
     assert "PALIMPSEST_RATE_LIMIT" in shown
     assert "8123" in shown

@@ -29,7 +29,7 @@ def broken() -> NoReturn:
 
 @pytest.mark.usefixtures("_signals")
 def test_processes_that_keep_dying_end_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "DEATHS", 2)
+    monkeypatch.setattr(serving, "MAX_DEATHS", 2)
     config = uvicorn_config(broken, read_settings({"PALIMPSEST_PORT": str(free_port())}))
     with config.bind_socket() as listener:
         processes = Processes(None, tmp_path, config, [listener])

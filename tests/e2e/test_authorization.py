@@ -1,4 +1,4 @@
-"""Who may do what (contract section 2): every route by every kind of asker, taken from the registered routes.
+"""Who may do what (docs/api.md, Tokens and scopes): every route for every role, from the registered routes.
 
 A new route needs a line in `DECISIONS`, or the first test fails.
 """
@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from service.api.handlers import HANDLERS
+from service.application import HANDLERS
 from tests.support.harness import Client, Server
 
 CONTENT = {
@@ -21,7 +21,7 @@ CONTENT = {
 }
 
 PUBLIC, OWN, READ, CHANGE, STREAM = "public", "own", "read", "change", "stream"
-"""Open to all; about the asker alone; a task read by its owner and `audit`; a task changed by its owner alone;
+"""Open to all; about the user alone; a task read by its owner and `audit`; a task changed by its owner alone;
 all tasks read with `audit` or `analytics`."""
 
 DECISIONS: dict[tuple[str, str], str] = {
@@ -34,7 +34,8 @@ DECISIONS: dict[tuple[str, str], str] = {
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/problems/{slug}"): PUBLIC,
     ("GET", "/replay/{task_id}"): PUBLIC,
-    ("GET", "/static/{file}"): PUBLIC,
+    ("GET", "/static/autosave.js"): PUBLIC,
+    ("GET", "/static/{folder}/{file}"): PUBLIC,
     ("GET", "/api/v1/tasks"): OWN,
     ("POST", "/api/v1/tasks"): OWN,
     ("POST", "/api/v1/tasks/drafts"): OWN,
@@ -69,36 +70,37 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/api/v1/tasks/{task_id}/diff"): {"params": {"from": 1, "to": 2}},
     ("POST", "/api/v1/tasks"): {"json": CONTENT},
 }
-"""What a request brings, so that nothing but the asker decides."""
+"""What a request brings, so that nothing but the role decides."""
 
 NO_TOKEN, OWNER, OTHER, AUDIT, ANALYTICS = "no token", "the owner", "another user", "audit", "analytics"
-ASKERS = (NO_TOKEN, OWNER, OTHER, AUDIT, ANALYTICS)
+ROLES = (NO_TOKEN, OWNER, OTHER, AUDIT, ANALYTICS)
 
 HANDLERS = sorted(
     (str(method), path.replace(":str}", "}"))
     for handler in HANDLERS
     for path in handler.paths
     for method in handler.http_methods
+    if method != "HEAD"
 )
 
 
-def decided(decision: str, asker: str) -> set[int]:
-    """The statuses that an asker may get: one that lets in, or the one that turns away."""
+def decided(decision: str, role: str) -> set[int]:
+    """The statuses that a role may get: one that lets in, or the one that turns away."""
     let_in, absent = {200, 201, 204}, {404}
     if decision == PUBLIC:
         return let_in | absent
-    if asker == NO_TOKEN:
+    if role == NO_TOKEN:
         return {401}
     if decision == OWN:
         return let_in
     if decision == STREAM:
-        return let_in if asker in (AUDIT, ANALYTICS) else {403}
-    return let_in if asker == OWNER or (decision == READ and asker == AUDIT) else absent
+        return let_in if role in (AUDIT, ANALYTICS) else {403}
+    return let_in if role == OWNER or (decision == READ and role == AUDIT) else absent
 
 
 @pytest.fixture(scope="module")
 def people(server: Server) -> Iterator[dict[str, Client]]:
-    """One client for each kind of asker."""
+    """One client for each role."""
     clients = {
         NO_TOKEN: Client(base_url=server.url, timeout=30),
         OWNER: server.client(),
@@ -123,7 +125,7 @@ def new_task(owner: Client, method: str, path: str) -> str:
 
 def ask(client: Client, method: str, path: str, task_id: str) -> httpx.Response:
     """The answer's head; of a stream the body never ends."""
-    target = path.replace("{task_id}", task_id).replace("{file}", "docs.js").replace("{slug}", "validation")
+    target = path.format(task_id=task_id, folder="docs", file="docs.js", slug="validation")
     with client.stream(method, target, **REQUESTS.get((method, path), {})) as response:
         if not target.endswith("/stream") or response.status_code != 200:
             response.read()
@@ -135,30 +137,30 @@ def test_every_route_has_a_decision() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), HANDLERS)
-@pytest.mark.parametrize("asker", ASKERS)
-def test_the_decision_holds(people: dict[str, Client], method: str, path: str, asker: str) -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_the_decision_holds(people: dict[str, Client], method: str, path: str, role: str) -> None:
     owner = people[OWNER]
     task_id = new_task(owner, method, path)
     before = owner.history(task_id)
 
-    response = ask(people[asker], method, path, task_id)
+    response = ask(people[role], method, path, task_id)
 
     decision = DECISIONS[method, path]
-    assert response.status_code in decided(decision, asker)
+    assert response.status_code in decided(decision, role)
     changed = owner.history(task_id) != before
     # Duplicating writes another task, and the owner's other changes all record something.
-    assert changed == (decision == CHANGE and asker == OWNER and not path.endswith("/duplicate"))
+    assert changed == (decision == CHANGE and role == OWNER and not path.endswith("/duplicate"))
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in HANDLERS if DECISIONS.get(route) in (READ, CHANGE)])
-def test_somebody_else_s_task_is_told_apart_from_none_by_nothing(
+def test_another_user_s_task_looks_like_one_that_does_not_exist(
     people: dict[str, Client], method: str, path: str
 ) -> None:
     theirs = new_task(people[OWNER], method, path)
-    nobody_s = str(uuid4())
-    asker = people[OTHER]
+    unknown = str(uuid4())
+    role = people[OTHER]
 
-    answers = [ask(asker, method, path, task_id) for task_id in (theirs, nobody_s)]
+    answers = [ask(role, method, path, task_id) for task_id in (theirs, unknown)]
 
     assert answers[0].status_code == answers[1].status_code == 404
     own = ("date", "x-request-id")
@@ -171,10 +173,10 @@ def test_somebody_else_s_task_is_told_apart_from_none_by_nothing(
 def test_the_tasks_of_a_user_are_for_the_audit(people: dict[str, Client]) -> None:
     owner = people[OWNER]
     task_id = owner.new_draft(title="a")
-    for asker in ASKERS:
-        response = people[asker].get("/api/v1/tasks", params={"user_id": str(owner.user_id)})
-        expected = {NO_TOKEN: 401, OWNER: 200, OTHER: 403, AUDIT: 200, ANALYTICS: 403}[asker]
-        assert response.status_code == expected, asker
+    for role in ROLES:
+        response = people[role].get("/api/v1/tasks", params={"user_id": str(owner.user_id)})
+        expected = {NO_TOKEN: 401, OWNER: 200, OTHER: 403, AUDIT: 200, ANALYTICS: 403}[role]
+        assert response.status_code == expected, role
         if expected == 200:
             assert task_id in [task["id"] for task in response.json()["items"]]
 
@@ -203,8 +205,8 @@ def test_what_analytics_reads_is_redacted(people: dict[str, Client]) -> None:
 
     for accept in ("application/json", "application/x-ndjson", "application/cloudevents-batch+json"):
         answers = {
-            asker: people[asker].get("/api/v1/events", params={"task_id": task_id}, headers={"Accept": accept})
-            for asker in (AUDIT, ANALYTICS)
+            role: people[role].get("/api/v1/events", params={"task_id": task_id}, headers={"Accept": accept})
+            for role in (AUDIT, ANALYTICS)
         }
         assert secret in answers[AUDIT].text
         assert secret not in answers[ANALYTICS].text

@@ -23,8 +23,8 @@ def test_by_default_no_page_of_another_origin_is_let_in(client: Client) -> None:
 
 
 @pytest.fixture
-def open_server(start_server: Callable[..., Server]) -> Server:
-    return start_server(PALIMPSEST_CORS_ORIGINS=f"http://localhost:3000, {PAGE}")
+def open_server(shared_server: Callable[..., Server]) -> Server:
+    return shared_server(PALIMPSEST_CORS_ORIGINS=f"http://localhost:3000, {PAGE}")
 
 
 def test_a_page_that_is_named_may_autosave_and_see_what_it_needs(open_server: Server) -> None:

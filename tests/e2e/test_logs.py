@@ -24,12 +24,12 @@ class ClumsyServer(Server):
     """A service with the defects of `quoting_service`."""
 
     def start(self) -> "ClumsyServer":
-        seats = self.log.parent / "seats"
-        seats.mkdir()
+        slots = self.log.parent / "slots"
+        slots.mkdir()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, quoting_service.__file__],
-                env={**self.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "SEATS": str(seats)},
+                env={**self.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "SLOTS": str(slots)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -74,9 +74,11 @@ def test_no_defect_brings_what_was_typed_into_the_log_or_the_answer(clumsy: Clum
     assert CANARY not in log
 
 
-def test_a_row_that_the_store_refuses_is_not_in_the_log_or_the_answer(tmp_path: Path) -> None:
+def test_a_row_that_the_store_refuses_is_not_in_the_log_or_the_answer(
+    new_store: Callable[[Path], Path], tmp_path: Path
+) -> None:
     """PostgreSQL quotes the whole row in its DETAIL. Its own log is looked at, too."""
-    data = tmp_path / "data"
+    data = new_store(tmp_path / "data")
     with (
         embedded_server(data) as url,
         Server(tmp_path, PALIMPSEST_DATA_DIR=str(data), PALIMPSEST_LOG_LEVEL="debug") as server,
@@ -112,8 +114,8 @@ def test_a_row_that_the_store_refuses_is_not_in_the_log_or_the_answer(tmp_path: 
     assert CANARY not in store_log
 
 
-def test_what_is_asked_for_in_a_query_is_not_in_the_log(start_server: Callable[..., Server]) -> None:
-    server = start_server(PALIMPSEST_LOG_LEVEL="debug")
+def test_what_is_asked_for_in_a_query_is_not_in_the_log(shared_server: Callable[..., Server]) -> None:
+    server = shared_server(PALIMPSEST_LOG_LEVEL="debug")
     with server.client() as client:
         task = client.new_draft()
         attachments = f"/api/v1/tasks/{task}/attachments"

@@ -1,4 +1,4 @@
-"""What Prometheus, the log and Server-Timing tell (contract section 7)."""
+"""What Prometheus, the log and Server-Timing tell (docs/api.md, Pages and operations)."""
 
 import json
 from collections.abc import Callable
@@ -96,8 +96,8 @@ def test_an_autosave_says_how_long_it_took(client: Client) -> None:
     assert 0 < float(timing.removeprefix("app;dur=")) < 5000
 
 
-def test_the_log_says_who_did_what_and_holds_no_token_and_no_text(start_server: Callable[..., Server]) -> None:
-    server = start_server(PALIMPSEST_LOG_LEVEL="debug")
+def test_the_log_says_who_did_what_and_holds_no_token_and_no_text(shared_server: Callable[..., Server]) -> None:
+    server = shared_server(PALIMPSEST_LOG_LEVEL="debug")
     with server.client() as client:
         request_id = str(uuid4())
         task = client.new_draft()

@@ -457,7 +457,7 @@ def test_no_difference_between_the_service_and_the_model(start_server: Callable[
         run_state_machine_as_test(
             lambda: Machine([one, other], servers[0].bearer),
             settings=settings(
-                max_examples=settings.default.max_examples // 3,
+                max_examples=settings.default.max_examples // 5,
                 stateful_step_count=30,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

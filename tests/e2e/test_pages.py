@@ -27,7 +27,12 @@ def test_a_page_is_asked_about_each_time_and_sent_when_it_changed(client: Client
 
 @pytest.mark.parametrize(
     ("name", "media_type"),
-    [("docs.js", "text/javascript; charset=utf-8"), ("docs.css", "text/css; charset=utf-8")],
+    [
+        ("autosave.js", "text/javascript; charset=utf-8"),
+        ("docs/docs.js", "text/javascript; charset=utf-8"),
+        ("docs/docs.css", "text/css; charset=utf-8"),
+        ("common/icon.svg", "image/svg+xml"),
+    ],
 )
 def test_files_have_their_media_type(client: Client, name: str, media_type: str) -> None:
     response = client.get(f"/static/{name}")
@@ -41,15 +46,25 @@ def test_files_have_their_media_type(client: Client, name: str, media_type: str)
     [
         "/static/",
         "/static/absent.js",
-        "/static/docs.html",
+        "/static/docs/docs.html",
+        "/static/docs.js",
+        "/static/docs/",
+        "/static/docs/absent.js",
+        "/static/absent/docs.js",
+        "/static/docs/docs/docs.js",
         "/static/../app.py",
+        "/static/docs/../docs.js",
+        "/static/../web/autosave.js",
+        "/static/%2e%2e/web/docs.js",
         "/static/..%2fapp.py",
+        "/static/docs/..%2fautosave.js",
         "/static/%2e%2e%2fapp.py",
         "/static/..%5capp.py",
         "/static//etc/passwd",
-        "/static/docs.js%00",
-        "/static/docs.js%00.css",
-        "/static/.docs.js",
+        "/static/docs/docs.js%00",
+        "/static/docs/docs.js%00.css",
+        "/static/docs%00/docs.js",
+        "/static/docs/.docs.js",
         "/static/" + "a" * 5000 + ".js",
         "/problems/absent",
     ],
@@ -62,7 +77,9 @@ def test_nothing_else_is_served(server: Server, path: str) -> None:
     assert response.json()["type"] == "/problems/not-found"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/static/docs.js", "/openapi.json", "/api/v1/tasks", "/health/live", "/no"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/static/docs/docs.js", "/openapi.json", "/api/v1/tasks", "/health/live", "/no"]
+)
 def test_every_response_tells_browsers_to_run_our_own_files_alone(client: Client, path: str) -> None:
     headers = client.get(path).headers
 
@@ -74,7 +91,7 @@ def test_every_response_tells_browsers_to_run_our_own_files_alone(client: Client
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("page", sorted(WEB.glob("*.html")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(WEB.rglob("*.html")), ids=lambda page: page.name)
 def test_pages_load_nothing_from_elsewhere_and_need_no_inline_code(page: Path) -> None:
     html = page.read_text()
 
@@ -101,6 +118,6 @@ def test_the_wheel_has_the_pages_and_the_migrations(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     for folder in (ROOT / "service" / "web", ROOT / "service" / "store" / "migrations"):
-        files = [file for file in folder.iterdir() if file.is_file() and file.suffix != ".pyc"]
+        files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
         assert files
         assert {str(file.relative_to(ROOT)) for file in files} <= names

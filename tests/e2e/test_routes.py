@@ -1,4 +1,4 @@
-"""Methods, paths, request ids and the order of refusals (contract sections 3 to 5, RFC 9110)."""
+"""Methods, paths, request ids and the order of refusals (docs/api.md, Errors; RFC 9110)."""
 
 import select
 import socket
@@ -8,25 +8,24 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from service.api.handlers import HANDLERS
-from service.api.routing import RouteTable
+from service.application import HANDLERS
 from service.http.problems import PROBLEMS
 from tests.support.harness import Client, Server, wait_until
 
 METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
-TABLE = RouteTable(HANDLERS).methods
-PATHS = sorted(TABLE)
+PATHS = sorted({path for handler in HANDLERS for path in handler.paths})
 
 
 def allowed(path: str) -> set[str]:
     """The methods of a path: HEAD goes with GET, and OPTIONS with all."""
-    methods = set(TABLE[path])
-    return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    methods = {str(method) for handler in HANDLERS if path in handler.paths for method in handler.http_methods}
+    assert ("GET" in methods) == ("HEAD" in methods)
+    return methods | {"OPTIONS"}
 
 
 def concrete(path: str) -> str:
     """The path with values for its parameters."""
-    for name, value in {"task_id": str(uuid4()), "file": "docs.js", "slug": "validation"}.items():
+    for name, value in {"task_id": str(uuid4()), "folder": "docs", "file": "docs.js", "slug": "validation"}.items():
         path = path.replace(f"{{{name}:str}}", value)
     return path
 
@@ -57,7 +56,7 @@ def test_options_lists_the_methods_and_needs_no_token(server: Server, path: str)
     assert response.content == b""
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if "GET" in TABLE[path]])
+@pytest.mark.parametrize("path", [path for path in PATHS if "GET" in allowed(path)])
 def test_head_answers_as_get_without_the_body(client: Client, path: str) -> None:
     target = concrete(path)
     if "task_id" in path:
@@ -95,9 +94,9 @@ NOWHERE = [
     "//api/v1/tasks",
     "/api//v1/tasks",
     "/API/v1/tasks",
-    f"/api/v1/tasks/{uuid4()}/",
-    f"/api/v1/tasks/{uuid4()}/secret",
-    f"/api/v1/tasks//{uuid4()}",
+    "/api/v1/tasks/0b2f7c1e-5d0a-4f6e-9c3b-1a2b3c4d5e6f/",
+    "/api/v1/tasks/0b2f7c1e-5d0a-4f6e-9c3b-1a2b3c4d5e6f/secret",
+    "/api/v1/tasks//0b2f7c1e-5d0a-4f6e-9c3b-1a2b3c4d5e6f",
     "/api/v1/tasks/drafts/history",
     "/schema",
     "/docs/",
@@ -117,7 +116,7 @@ def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in NOWHERE if path.startswith("/api/")], ids=lambda path: path[:40])
-def test_below_the_api_nobody_without_a_token_learns_which_paths_there_are(server: Server, path: str) -> None:
+def test_below_the_api_the_paths_are_hidden_without_a_token(server: Server, path: str) -> None:
     for method in METHODS - {"HEAD", "OPTIONS"}:
         assert slug_of(httpx.request(method, server.url + path)) == "unauthorized"
 
@@ -140,10 +139,10 @@ def test_the_events_carry_the_request_id(client: Client) -> None:
     assert [event["request_id"] for event in client.history(task_id)[1:]] == [mine, "mine"]
 
 
-def test_refusals_come_in_the_order_of_the_contract(server: Server, client: Client) -> None:
+def test_refusals_come_in_the_documented_order(server: Server, client: Client) -> None:
     """Each request has all the faults that are still ahead; taking away the first shows the next."""
-    with server.client() as somebody_else:
-        theirs = somebody_else.new_draft()
+    with server.client() as another_user:
+        theirs = another_user.new_draft()
     mine = client.new_draft()
     client.patch(f"/api/v1/tasks/{mine}", json={"title": "a"}, headers={"Idempotency-Key": "used"})
     discarded = client.new_draft()
@@ -206,7 +205,7 @@ def test_odd_requests_are_never_a_server_error(server: Server, request_line: byt
     assert answer == b"" or answer[9:10] in (b"2", b"3", b"4")
 
 
-def test_what_is_no_http_is_refused_as_a_problem(server: Server) -> None:
+def test_invalid_http_is_refused_with_a_problem(server: Server) -> None:
     answer = raw(server, b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n")

@@ -47,13 +47,13 @@ def a_story() -> list[Recorded]:
     return story.events
 
 
-@pytest.fixture
-def analyst(new_database: Callable[[], str], start_server: Callable[..., Server]) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def analyst(new_database: Callable[[], str], shared_server: Callable[..., Server]) -> Iterator[Client]:
     database = new_database()
     write_log(database, a_story())
     with connect(database) as connection:
         Projector(database, [StatisticsView()]).catch_up(connection)
-    with start_server(PALIMPSEST_DATABASE_URL=database).client(scope="analytics") as client:
+    with shared_server(PALIMPSEST_DATABASE_URL=database).client(scope="analytics") as client:
         yield client
 
 

@@ -10,13 +10,13 @@ from tests.support.harness import Server
 
 
 @pytest.fixture
-def start_faults(tmp_path: Path) -> Iterator[Callable[..., Faults]]:
+def start_faults(new_store: Callable[[Path], Path], tmp_path: Path) -> Iterator[Callable[..., Faults]]:
     """Starts a service to be broken, and ends it."""
     started: list[Server] = []
 
     def start(data_dir: Path | None = None, workers: int = 2) -> Faults:
         server = Server(tmp_path, PALIMPSEST_WORKERS=str(workers))
-        server.environment["PALIMPSEST_DATA_DIR"] = str(data_dir or tmp_path / "data")
+        server.environment["PALIMPSEST_DATA_DIR"] = str(new_store(data_dir or tmp_path / "data"))
         started.append(server.start())
         return Faults(server, url_of(server))
 

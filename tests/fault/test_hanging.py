@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from service.postgres.server import embedded_server
-from service.store.migrate import migrate
 from tests.support.harness import Server
 
 PROMPT = 2.5
@@ -18,9 +17,8 @@ PROMPT = 2.5
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[str]:
-    with embedded_server(tmp_path / "store") as url:
-        migrate(url)
+def store(new_store: Callable[[Path], Path], tmp_path: Path) -> Iterator[str]:
+    with embedded_server(new_store(tmp_path / "store")) as url:
         yield url
 
 

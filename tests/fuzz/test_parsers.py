@@ -19,7 +19,7 @@ from domain.errors import Invalid
 from service.http import body as schemas
 from service.http.auth import Key, Verifier
 from service.http.problems import Problem
-from service.http.request import Call
+from service.http.request import Request
 
 SECRET = "a secret of at least thirty-two bytes"
 USER = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -190,17 +190,19 @@ async def _nothing() -> None:
     query=st.binary(max_size=40) | st.sampled_from([b"version=1", b"at=2026-01-01T00:00:00%2B99:00", b"limit=%00"]),
 )
 def test_headers_and_queries_are_read_or_refused(headers: dict[bytes, bytes], query: bytes) -> None:
-    call = Call({"method": "GET", "path": "/", "query_string": query}, _nothing, headers, 0)
-    UUID(call.request_id)
-    call.media_type()
-    call.matches_none(1)
+    request = Request(
+        {"method": "GET", "path": "/", "query_string": query, "headers": list(headers.items())}, _nothing, 0
+    )
+    UUID(request.request_id)
+    request.media_type()
+    request.matches_none(1)
     for read in (
-        call.expected,
-        lambda: call.query().version("version"),
-        lambda: call.query().moment("at"),
-        lambda: call.query().whole("limit", 20, 1, 100),
-        lambda: call.query().identifier("user_id"),
-        lambda: call.query().required("reference"),
+        request.expected,
+        lambda: request.query().version("version"),
+        lambda: request.query().moment("at"),
+        lambda: request.query().whole("limit", 20, 1, 100),
+        lambda: request.query().identifier("user_id"),
+        lambda: request.query().required("reference"),
     ):
         found = tried(read)
         assert not isinstance(found, Problem) or found.slug == "malformed-parameter"

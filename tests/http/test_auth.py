@@ -1,4 +1,4 @@
-"""Tokens (contract section 2): which are accepted, and that nothing else is."""
+"""Tokens (docs/api.md, Tokens and scopes): which are accepted, and that nothing else is."""
 
 import base64
 import hmac
@@ -114,9 +114,12 @@ def test_everything_but_a_good_token_is_unauthorized(verifier: Verifier, value: 
         assert caught.value.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(
-    "value", [value for value in REFUSED.values() if "\0" not in value and value.isascii() and value == value.strip()]
-)
+SENDABLE = {
+    name: value for name, value in REFUSED.items() if "\0" not in value and value.isascii() and value == value.strip()
+}
+
+
+@pytest.mark.parametrize("value", SENDABLE.values(), ids=SENDABLE)
 def test_so_it_is_over_http(server: Server, value: str) -> None:
     for path in ("/api/v1/tasks", "/api/v1/nowhere"):
         response = httpx.get(server.url + path, headers={"Authorization": value})
@@ -161,7 +164,7 @@ def test_a_remembered_token_expires_to_the_second(verifier: Verifier, monkeypatc
 
 
 def test_tokens_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.http.auth.REMEMBERED", 3)
+    monkeypatch.setattr("service.http.auth.CACHE_SIZE", 3)
     verifier = Verifier([Key("HS256", SECRET)])
     for number in range(10):
         verifier.user(f"Bearer {signed(claims(number=number))}".encode())
@@ -296,7 +299,7 @@ def signed_by_hand(given: dict[str, Any]) -> str:
     return f"{content}.{part(hmac.digest(SECRET.encode(), content.encode(), 'sha256'))}"
 
 
-def test_where_they_are_not_set_nobody_looks_at_them(verifier: Verifier) -> None:
+def test_where_they_are_not_set_they_are_ignored(verifier: Verifier) -> None:
     assert verifier.user(f"Bearer {signed(claims(aud='other', iss='x'))}".encode()).id == USER
 
 
@@ -360,7 +363,7 @@ def test_keys_are_rotated_without_a_refused_request(tmp_path: Path, start_server
     assert status(unknown) == 401
 
     hang_up(b"{ no keys")
-    wait_until(lambda: still(old_token) and "SIGHUP changed nothing" in server.log.read_text(), "it is refused")
+    wait_until(lambda: still(old_token) and "SIGHUP was ignored" in server.log.read_text(), "it is refused")
     for process in server.workers():
         process.kill()
         process.wait(DEADLINE)

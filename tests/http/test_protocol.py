@@ -1,5 +1,6 @@
-"""Connections: whose request's head does not come is closed, and at the end none whose request is on its way."""
+"""Connections: closed when a request is not complete in time, and kept at the end for a request on its way."""
 
+import json
 import socket
 import threading
 import time
@@ -11,28 +12,30 @@ import pytest
 import uvicorn
 
 from service.http import protocol
-from service.http.protocol import PatientProtocol
+from service.http.protocol import HttpProtocol
 from tests.support.harness import free_port, wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/body":
+        while (message := await receive()).get("more_body"):
+            pass
+        assert message["type"] in ("http.request", "http.disconnect")
     if scope["type"] == "http":
         value = unquote_to_bytes(scope["query_string"])
-        headers = [(b"content-length", b"2"), (b"x-told", value)]
+        headers = [(b"content-length", b"2"), (b"x-value", value)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"hi"})
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[uvicorn.Server, int]]:
-    """A server that is patient for half a second."""
-    monkeypatch.setattr(protocol, "PATIENCE", 0.5)
+    """A server with a request timeout of half a second."""
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", 0.5)
     port = free_port()
-    config = uvicorn.Config(
-        hello, port=port, http=PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=5
-    )
+    config = uvicorn.Config(hello, port=port, http=HttpProtocol, lifespan="off", log_config=None, timeout_keep_alive=5)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -46,6 +49,16 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[uvicorn.Server, in
 
 def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def answered(wire: socket.socket) -> bytes:
+    """A whole response of `hello`."""
+    answer = b""
+    while not answer.endswith(b"hi"):
+        received = wire.recv(1000)
+        assert received
+        answer += received
+    return answer
 
 
 def seconds_until_closed(wire: socket.socket, sent_meanwhile: bytes = b"") -> float:
@@ -67,10 +80,24 @@ def seconds_until_closed(wire: socket.socket, sent_meanwhile: bytes = b"") -> fl
 @pytest.mark.parametrize(
     "beginning", [b"", b"GET / HTTP/1.1\r\n", GET + b"GET / HT", GET[:-2] + b"content-length: 9\r\n\r\nshort"]
 )
-def test_who_owes_a_request_or_its_end_is_closed(served: tuple[uvicorn.Server, int], beginning: bytes) -> None:
+def test_a_connection_whose_request_is_not_complete_in_time_is_closed(
+    served: tuple[uvicorn.Server, int], beginning: bytes
+) -> None:
     with connected(served[1]) as wire:
         wire.sendall(beginning)
         assert 0.3 < seconds_until_closed(wire) < 3
+
+
+def test_a_body_that_does_not_arrive_in_time_is_answered_with_408(served: tuple[uvicorn.Server, int]) -> None:
+    with connected(served[1]) as wire:
+        wire.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\ncontent-length: 9\r\n\r\nshort")
+        answer = b""
+        while received := wire.recv(1000):
+            answer += received
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n")
+    assert b"connection: close" in head
+    assert json.loads(body)["status"] == 408
 
 
 def test_a_byte_now_and_then_changes_nothing(served: tuple[uvicorn.Server, int]) -> None:
@@ -83,7 +110,7 @@ def test_an_idle_connection_is_kept(served: tuple[uvicorn.Server, int]) -> None:
     with connected(served[1]) as wire:
         for _ in range(2):
             wire.sendall(GET)
-            assert wire.recv(1000).startswith(b"HTTP/1.1 200")
+            assert answered(wire).startswith(b"HTTP/1.1 200")
             time.sleep(1)
 
 
@@ -91,11 +118,11 @@ def test_a_request_that_comes_while_the_server_ends_is_answered(served: tuple[uv
     server, port = served
     with connected(port) as wire:
         wire.sendall(GET)
-        assert wire.recv(1000).startswith(b"HTTP/1.1 200")
+        assert answered(wire).startswith(b"HTTP/1.1 200")
         server.should_exit = True
         time.sleep(0.3)  # it looks every 0.1 s whether to end
         wire.sendall(GET)
-        answer = wire.recv(1000)
+        answer = answered(wire)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer
 
@@ -113,6 +140,6 @@ def test_connections_beyond_the_limit_are_closed(
     monkeypatch.setattr(protocol, "CONNECTIONS", 1)
     with connected(served[1]) as first:
         first.sendall(GET)
-        assert first.recv(1000).startswith(b"HTTP/1.1 200")
+        assert answered(first).startswith(b"HTTP/1.1 200")
         with connected(served[1]) as second:
             assert seconds_until_closed(second) < 0.3

@@ -1,4 +1,4 @@
-"""The rate limits of contract section 7: the table alone, and the service in several processes."""
+"""The rate limits of docs/api.md, Rate limits: the table alone, and the service in several processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from service.http.rate_limit import ALL, AUTOSAVE, CREATING, LIMITS, MINUTE, PROBES, RateLimit, key_of_address, kind_of
-from service.processes.worker import take_seat
+from service.api.rings import kind_of
+from service.http.rate_limit import ALL, AUTOSAVE, CREATING, LIMITS, MINUTE, PROBES, RateLimit, key_of_address
+from service.processes.worker import claim_slot
 from tests.support.harness import Client, Server
 
 NOW = 1_800_000_000
@@ -46,7 +47,7 @@ def test_a_minute_later_all_is_forgotten_and_not_before() -> None:
     assert passed(limit, 7, ALL, NOW + MINUTE) == LIMITS[ALL]
 
 
-def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
+def test_a_clock_that_was_set_back_locks_no_user_out() -> None:
     limit = RateLimit()
     passed(limit, 7, ALL)
     assert limit.take(7, ALL, NOW - 3600).allowed
@@ -59,7 +60,7 @@ def test_users_do_not_share_a_limit() -> None:
     assert passed(limit, 8, ALL) == LIMITS[ALL]
 
 
-def test_more_users_than_rows_forget_the_oldest_and_refuse_nobody() -> None:
+def test_more_users_than_rows_forget_the_oldest_and_refuse_no_user() -> None:
     limit = RateLimit(rows=PROBES * 4)
     keys = [uuid4().int for _ in range(1000)]
     assert all(limit.take(key, CREATING, NOW).remaining == LIMITS[CREATING] - 1 for key in keys)
@@ -77,10 +78,10 @@ def test_a_successor_goes_on_counting(tmp_path: Path) -> None:
     assert passed(RateLimit(tmp_path / "limits", 0, 2), 7, ALL) == LIMITS[ALL] - 100
 
 
-def test_seats_are_given_out_once(tmp_path: Path) -> None:
-    assert [take_seat(tmp_path, 2).number for _ in range(3)] == [0, 1, 2]
+def test_slots_are_given_out_once(tmp_path: Path) -> None:
+    assert [claim_slot(tmp_path, 2).number for _ in range(3)] == [0, 1, 2]
     with pytest.raises(RuntimeError, match="taken"):
-        take_seat(tmp_path, 2)
+        claim_slot(tmp_path, 2)
 
 
 def test_addresses_of_one_ipv6_network_are_one() -> None:
@@ -97,8 +98,8 @@ def test_what_creates_a_task_counts_as_creating() -> None:
 
 
 @pytest.fixture
-def limited(start_server: Callable[..., Server]) -> Server:
-    return start_server(PALIMPSEST_RATE_LIMIT="on", PALIMPSEST_WORKERS="2")
+def limited(shared_server: Callable[..., Server]) -> Server:
+    return shared_server(PALIMPSEST_RATE_LIMIT="on", PALIMPSEST_WORKERS="2")
 
 
 def test_the_service_says_what_is_left_and_refuses_what_is_too_much(limited: Server) -> None:

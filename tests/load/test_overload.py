@@ -78,17 +78,6 @@ def test_clients_that_send_a_byte_at_a_time_hold_nobody_up(start_server: Callabl
     assert figures.quantile(0.99) < QUICK
 
 
-def test_a_body_that_never_ends_is_given_up(server: Server) -> None:
-    with server.client() as client, socket.create_connection(("127.0.0.1", server.port), timeout=15) as wire:
-        wire.sendall(
-            b"POST /api/v1/tasks/drafts HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
-            + client.headers["authorization"].encode()
-            + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-        )
-        answer = wire.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-
-
 def test_a_graceful_end_finishes_what_is_in_flight(start_server: Callable[..., Server]) -> None:
     server = start_server()
     found: list[Figures] = []

@@ -99,7 +99,7 @@ def test_the_wheel_has_every_file_of_the_packages(wheel: Path) -> None:
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert "service/web/index.html" in files
+    assert "service/web/compose/compose.html" in files
     assert "service/store/migrations/0001_draft_events.sql" in files
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == files

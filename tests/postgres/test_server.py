@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -96,6 +96,12 @@ def read(url: str) -> list[str]:
         return [word for (word,) in connection.execute("SELECT word FROM word ORDER BY word")]
 
 
+@pytest.fixture
+def data_dir(new_store: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A data directory in which nothing runs, for tests of what comes after its creation."""
+    return new_store(tmp_path / "data")
+
+
 def test_what_was_written_is_there_at_the_next_start(tmp_path: Path) -> None:
     data_dir = tmp_path / "new" / "data"
     with embedded_server(data_dir) as url:
@@ -131,21 +137,21 @@ def test_it_is_reached_by_nobody_but_its_account(tmp_path: Path) -> None:
         assert directory.stat().st_uid == psutil.Process(postmaster(tmp_path)).uids().real
 
 
-def test_the_last_who_leaves_stops_it(tmp_path: Path) -> None:
-    with another_process_using(tmp_path) as other:
-        with embedded_server(tmp_path) as url:
+def test_the_last_who_leaves_stops_it(data_dir: Path) -> None:
+    with another_process_using(data_dir) as other:
+        with embedded_server(data_dir) as url:
             write(url, "by the second")
-            started = postmaster(tmp_path)
-        assert postmaster(tmp_path) == started
-        assert started in postgres_processes(tmp_path)
+            started = postmaster(data_dir)
+        assert postmaster(data_dir) == started
+        assert started in postgres_processes(data_dir)
 
-        with embedded_server(tmp_path) as url:
+        with embedded_server(data_dir) as url:
             assert other.stdin is not None
             other.stdin.close()
             assert other.wait(30) == 0
-            assert postmaster(tmp_path) == started
+            assert postmaster(data_dir) == started
             assert read(url) == ["by the second"]
-    assert not postgres_processes(tmp_path)
+    assert not postgres_processes(data_dir)
 
 
 def test_those_who_come_at_the_same_time_share_one(tmp_path: Path) -> None:
@@ -158,30 +164,32 @@ def test_those_who_come_at_the_same_time_share_one(tmp_path: Path) -> None:
     assert not postgres_processes(tmp_path)
 
 
-def test_after_its_owner_was_killed_it_is_adopted_and_stopped(tmp_path: Path) -> None:
-    with another_process_using(tmp_path) as owner:
-        left_behind = postmaster(tmp_path)
+def test_after_its_owner_was_killed_it_is_adopted_and_stopped(data_dir: Path) -> None:
+    with another_process_using(data_dir) as owner:
+        left_behind = postmaster(data_dir)
         owner.kill()
         owner.wait()
-    assert left_behind in postgres_processes(tmp_path)
+    assert left_behind in postgres_processes(data_dir)
 
-    with embedded_server(tmp_path):
-        assert postmaster(tmp_path) == left_behind
-    assert not postgres_processes(tmp_path)
+    with embedded_server(data_dir):
+        assert postmaster(data_dir) == left_behind
+    assert not postgres_processes(data_dir)
 
 
-def test_after_the_server_was_killed_what_was_committed_is_there(tmp_path: Path) -> None:
-    with embedded_server(tmp_path) as url:
+def test_after_the_server_was_killed_what_was_committed_is_there(data_dir: Path) -> None:
+    with embedded_server(data_dir) as url:
         write(url, "before")
-        os.kill(postmaster(tmp_path), signal.SIGKILL)
-        with embedded_server(tmp_path) as url_after:
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        with embedded_server(data_dir) as url_after:
             assert read(url_after) == ["before"]
-    assert not postgres_processes(tmp_path)
+    assert not postgres_processes(data_dir)
 
 
 @pytest.mark.parametrize("length", ["short", "long" * 30])
-def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(tmp_path: Path, length: str) -> None:
-    with embedded_server(tmp_path / length) as url, supervised(tmp_path / length):
+def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(
+    new_store: Callable[[Path], Path], tmp_path: Path, length: str
+) -> None:
+    with embedded_server(new_store(tmp_path / length)) as url, supervised(tmp_path / length):
         for word in ("a", "b", "c"):
             write(url, word)
             died = postmaster(tmp_path / length)
@@ -191,12 +199,12 @@ def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(tmp_
     assert not postgres_processes(tmp_path / length)
 
 
-def test_a_server_that_the_operator_restarted_is_used_and_stopped(tmp_path: Path) -> None:
-    with embedded_server(tmp_path) as url, supervised(tmp_path):
-        before = postmaster(tmp_path)
-        account = (tmp_path / "postgres").stat()
+def test_a_server_that_the_operator_restarted_is_used_and_stopped(data_dir: Path) -> None:
+    with embedded_server(data_dir) as url, supervised(data_dir):
+        before = postmaster(data_dir)
+        account = (data_dir / "postgres").stat()
         subprocess.run(
-            [programs() / "pg_ctl", "restart", "-m", "immediate", "-w", "-D", tmp_path.resolve() / "postgres"],
+            [programs() / "pg_ctl", "restart", "-m", "immediate", "-w", "-D", data_dir.resolve() / "postgres"],
             user=account.st_uid,
             group=account.st_gid,
             extra_groups=[],
@@ -205,57 +213,57 @@ def test_a_server_that_the_operator_restarted_is_used_and_stopped(tmp_path: Path
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        restarted = postmaster(tmp_path)
+        restarted = postmaster(data_dir)
         assert restarted != before
         for _ in range(20):
             write(url, "word")
-        assert postmaster(tmp_path) == restarted
-    wait_until(lambda: not postgres_processes(tmp_path), "the server stops")
+        assert postmaster(data_dir) == restarted
+    wait_until(lambda: not postgres_processes(data_dir), "the server stops")
 
 
-def test_a_fork_while_it_is_started_again_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
-    with ExitStack() as forks, embedded_server(tmp_path) as url, supervised(tmp_path):
-        died = postmaster(tmp_path)
+def test_a_fork_while_it_is_started_again_does_not_keep_it_from_stopping(data_dir: Path) -> None:
+    with ExitStack() as forks, embedded_server(data_dir) as url, supervised(data_dir):
+        died = postmaster(data_dir)
         os.kill(died, signal.SIGKILL)
         while not answers(url):
             child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
             child.start()
             forks.callback(child.kill)
             time.sleep(0.02)
-    assert not postgres_processes(tmp_path)
+    assert not postgres_processes(data_dir)
 
 
-def test_a_user_may_leave_after_the_server_was_killed(tmp_path: Path) -> None:
-    with embedded_server(tmp_path):
-        os.kill(postmaster(tmp_path), signal.SIGKILL)
-    assert not postgres_processes(tmp_path)
+def test_a_user_may_leave_after_the_server_was_killed(data_dir: Path) -> None:
+    with embedded_server(data_dir):
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+    assert not postgres_processes(data_dir)
 
 
-def test_a_pid_file_that_names_somebody_else_is_overlooked(tmp_path: Path) -> None:
-    with embedded_server(tmp_path) as url:
+def test_a_pid_file_that_names_somebody_else_is_overlooked(data_dir: Path) -> None:
+    with embedded_server(data_dir) as url:
         write(url, "before")
-        pid_file = tmp_path / "postgres" / "postmaster.pid"
+        pid_file = data_dir / "postgres" / "postmaster.pid"
         lines = pid_file.read_text().splitlines(keepends=True)
         account = pid_file.stat()
     with bystander(user=account.st_uid) as innocent:
         for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-            stale = tmp_path / "postgres" / name
+            stale = data_dir / "postgres" / name
             stale.write_text("".join([f"{innocent.pid}\n", *lines[1:]]))
             os.chown(stale, account.st_uid, account.st_gid)
 
-        with embedded_server(tmp_path) as url:
+        with embedded_server(data_dir) as url:
             assert read(url) == ["before"]
-        assert not postgres_processes(tmp_path)
+        assert not postgres_processes(data_dir)
         assert innocent.poll() is None
 
 
-def test_a_pid_file_that_was_cut_short_is_overlooked(tmp_path: Path) -> None:
-    with embedded_server(tmp_path):
+def test_a_pid_file_that_was_cut_short_is_overlooked(data_dir: Path) -> None:
+    with embedded_server(data_dir):
         pass
-    (tmp_path / "postgres" / "postmaster.pid").touch()
-    os.utime(tmp_path / "postgres" / "postmaster.pid", (0, 0))
+    (data_dir / "postgres" / "postmaster.pid").touch()
+    os.utime(data_dir / "postgres" / "postmaster.pid", (0, 0))
 
-    with embedded_server(tmp_path) as url:
+    with embedded_server(data_dir) as url:
         write(url, "it runs")
 
 
@@ -280,29 +288,28 @@ def test_a_path_too_long_for_a_socket_will_do(tmp_path: Path) -> None:
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("name", ["a, b", "drafts & notes = all?", 'a "quoted" one', "entwürfe"])
-def test_a_path_with_unusual_characters_will_do(tmp_path: Path, name: str) -> None:
-    with embedded_server(tmp_path / name) as url:
-        write(url, name)
+def test_a_path_with_unusual_characters_will_do(tmp_path: Path) -> None:
+    with embedded_server(tmp_path / 'a, b & "quoted" entwürfe = all?') as url:
+        write(url, "it runs")
 
 
-def test_ctrl_c_reaches_the_user_and_not_the_server(tmp_path: Path) -> None:
-    with another_process_using(tmp_path) as user:
+def test_ctrl_c_reaches_the_user_and_not_the_server(data_dir: Path) -> None:
+    with another_process_using(data_dir) as user:
         assert user.stdout is not None
         os.killpg(user.pid, signal.SIGINT)
         assert user.stdout.readline() == "still there\n"
         assert user.wait(30) == 0
-    assert not postgres_processes(tmp_path)
+    assert not postgres_processes(data_dir)
 
 
-def test_a_child_of_a_user_does_not_keep_it_running(tmp_path: Path) -> None:
+def test_a_child_of_a_user_does_not_keep_it_running(data_dir: Path) -> None:
     with ExitStack() as children:
-        with embedded_server(tmp_path):
+        with embedded_server(data_dir):
             children.enter_context(bystander(close_fds=False))
-        assert not postgres_processes(tmp_path)
-        with embedded_server(tmp_path) as url:
+        assert not postgres_processes(data_dir)
+        with embedded_server(data_dir) as url:
             write(url, "it runs")
-        assert not postgres_processes(tmp_path)
+        assert not postgres_processes(data_dir)
 
 
 def test_a_start_that_takes_too_long_is_given_up_and_leaves_nothing(tmp_path: Path) -> None:
@@ -314,22 +321,22 @@ def test_a_start_that_takes_too_long_is_given_up_and_leaves_nothing(tmp_path: Pa
     assert not postgres_processes(tmp_path)
 
 
-def test_a_server_that_dies_says_why(tmp_path: Path) -> None:
-    with embedded_server(tmp_path):
+def test_a_server_that_dies_says_why(data_dir: Path) -> None:
+    with embedded_server(data_dir):
         pass
-    (tmp_path / "postgres" / "global" / "pg_control").rename(tmp_path / "pg_control")
+    (data_dir / "postgres" / "global" / "pg_control").rename(data_dir / "pg_control")
 
-    with pytest.raises(EmbeddedError, match="could not find the database system") as refusal, embedded_server(tmp_path):
+    with pytest.raises(EmbeddedError, match="could not find the database system") as refusal, embedded_server(data_dir):
         pass
     assert "\n" not in str(refusal.value)
 
 
-def test_another_major_version_is_refused(tmp_path: Path) -> None:
-    with embedded_server(tmp_path):
+def test_another_major_version_is_refused(data_dir: Path) -> None:
+    with embedded_server(data_dir):
         pass
-    (tmp_path / "postgres" / "PG_VERSION").write_text("17\n")
+    (data_dir / "postgres" / "PG_VERSION").write_text("17\n")
 
-    with pytest.raises(EmbeddedError, match="is of PostgreSQL 17, this release runs 18"), embedded_server(tmp_path):
+    with pytest.raises(EmbeddedError, match="is of PostgreSQL 17, this release runs 18"), embedded_server(data_dir):
         pass
 
 

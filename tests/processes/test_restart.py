@@ -37,7 +37,7 @@ def postgres_of(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
-def type_until_nobody_answers(client: Client, task_id: str) -> list[str]:
+def type_until_the_service_is_gone(client: Client, task_id: str) -> list[str]:
     """The texts in the order in which they were acknowledged."""
     acknowledged = [""]
     while True:
@@ -50,9 +50,11 @@ def type_until_nobody_answers(client: Client, task_id: str) -> list[str]:
         acknowledged.append(response.json()["description"])
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
+def test_what_was_acknowledged_before_a_kill_is_there_after_it(
+    new_store: Callable[[Path], Path], tmp_path: Path
+) -> None:
     server = Server(tmp_path)
-    data_dir = Path(server.environment["PALIMPSEST_DATA_DIR"])
+    data_dir = new_store(Path(server.environment["PALIMPSEST_DATA_DIR"]))
     started = []
     try:
         server.start()
@@ -63,7 +65,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(tmp_path: Path) -
                 started += processes_of(server)
                 killer = Timer(0.7, server.kill)
                 killer.start()
-                acknowledged = type_until_nobody_answers(client, task_id)
+                acknowledged = type_until_the_service_is_gone(client, task_id)
                 killer.join()
                 assert len(acknowledged) > 10
 
@@ -133,6 +135,6 @@ def test_other_settings_leave_every_past_as_it_was(start_server: Callable[..., S
 
         life = client.get(f"/api/v1/tasks/{draft}").json()["expires_at"]
         changed = client.patch(f"/api/v1/tasks/{draft}", json={"title": "changed"}).json()
-        assert changed["expires_at"] > life  # the life that its DraftCreated gave it, begun anew
+        assert changed["expires_at"] > life  # the life that its DraftCreated recorded, from now on
         refused = client.post(f"/api/v1/tasks/{draft}/publish").json()
         assert [(error["code"], error["limit"]) for error in refused["errors"]] == [("too_short", 4000)]

@@ -1,4 +1,4 @@
-"""Several server processes on one store: they write the same drafts at once, and nobody notices."""
+"""Several server processes on one store: they write the same drafts at once, without visible conflicts."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

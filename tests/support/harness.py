@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import chdir, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,12 +16,16 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import httpx
+import jwt
 import psutil
+from click.testing import CliRunner
+
+from service.cli.main import main
 
 PALIMPSEST = str(Path(sys.executable).with_name("palimpsest"))
 SECRET = "a secret of at least thirty-two bytes"
-DEADLINE = 30
-"""Seconds that anything may take to happen before a test gives up."""
+DEADLINE = 90
+"""Seconds that anything may take to happen before a test gives up, on a machine that is busy with other things."""
 
 
 def with_database(url: str, name: str) -> str:
@@ -29,13 +33,24 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+def _ports() -> Iterator[int]:
+    """Ports that no outgoing connection is given by chance, in no order: each once, and to one process of a run."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = range(20_000 + number, 32_000, count)
+    yield from random.sample(ports, len(ports))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on, and that no outgoing connection is given by chance."""
-    while True:
-        port = random.randrange(20_000, 32_000)
+    """A port of the loopback interface that nobody listens on, and that no other test of this run is given."""
+    for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("no port is free")
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
@@ -50,24 +65,27 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 
 
 def run_palimpsest(directory: Path, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command of palimpsest on a database, run in the directory."""
+    """A command of palimpsest on a database, run in the directory; in this process, which has imported it already."""
     ours = {"PALIMPSEST_DATABASE_URL": database, "PALIMPSEST_DATA_DIR": str(directory / "data")}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PALIMPSEST_")}
-    return subprocess.run(
-        [PALIMPSEST, *arguments],
-        env={**others, **ours},
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE * 4,
-        check=False,
-    )
+    return in_process(directory, *arguments, **ours)
+
+
+def in_process(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of palimpsest in a directory, with no settings but those given. What it raises is raised here."""
+    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PALIMPSEST_")}
+    with chdir(directory):
+        result = CliRunner().invoke(main, arguments, env={**others, **environment}, catch_exceptions=False)
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 class Client(httpx.Client):
     """A user of a service."""
 
     user_id: UUID
+
+    def __init__(self, **options: Any) -> None:
+        # Nothing here speaks TLS, and reading the certificates takes longer than most tests.
+        super().__init__(verify=False, **options)
 
     def new_draft(self, **fields: Any) -> str:
         """The id of a new draft with these fields."""
@@ -125,7 +143,7 @@ class Server:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+            return httpx.get(f"{self.url}/health/ready", timeout=2, verify=False).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -171,8 +189,6 @@ class Server:
 
     def bearer(self, user_id: UUID, scope: str = "") -> str:
         """The header of a user, its token as `palimpsest token` mints them, without its process."""
-        import jwt
-
         claims = {"sub": str(user_id), "exp": int(time.time()) + 3600, "scope": scope}
         return "Bearer " + jwt.encode(claims, SECRET, algorithm="HS256")
 

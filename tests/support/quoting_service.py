@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import uvicorn
 
-import service.application
 import service.writing.batch
 from service.application import App
 from service.cli.serving import app_of_process, uvicorn_config
+from service.http.headers import Cors
 from service.logs import configure_logs
 from service.settings import read_settings
 
 decide = service.writing.batch.decide
-read_headers = service.application.read_headers
+cors_headers = Cors.headers
 
 
 class Quoting(msgspec.Struct, tag_field="kind", tag="quoting"):
@@ -67,19 +67,18 @@ def quoting_decide(task: Any, task_id: Any, command: Any, given: Any) -> Any:
     return decide(task, task_id, command, given)
 
 
-def quoting_headers(headers: Any) -> Any:
-    """`read_headers`, but for a request that tells the outermost layer to fail."""
-    found = read_headers(headers)
-    if text := dict(headers).get(b"x-fail"):
+def quoting_headers(cors: Any, given: Any) -> Any:
+    """`Cors.headers`, but for a request that asks for a failure outside of the routes."""
+    if text := given.get(b"x-fail"):
         fail(text.decode())
-    return found
+    return cors_headers(cors, given)
 
 
 def quoting_app() -> App:
     """The application as `serve` makes it, with the defects."""
     service.writing.batch.decide = quoting_decide
-    service.application.read_headers = quoting_headers
-    return app_of_process(Path(os.environ["SEATS"]))
+    Cors.headers = quoting_headers  # type: ignore[method-assign]
+    return app_of_process(Path(os.environ["SLOTS"]))
 
 
 if __name__ == "__main__":

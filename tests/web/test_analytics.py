@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.harness import Client, Server
-from tests.support.people import eventually
+from tests.support.people import IMPATIENT, eventually
+from tests.web.conftest import CALM
 from tests.web.test_page import DESK, PHONE, examine
 
 COMPLETE = {"category": "Design", "task_type": "Poster", "budget_usd": 50, "description": "A poster about the sea."}
@@ -41,8 +42,9 @@ def open_page(chromium: Browser, server: Server) -> Iterator[Callable[..., Page]
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_with(scope: str = "analytics", query: str = "", **context: Any) -> Page:
-        contexts.append(chromium.new_context(**{"reduced_motion": "reduce", **context}))
+    def open_with(scope: str = "analytics", query: str = "", script: str = "", **context: Any) -> Page:
+        contexts.append(chromium.new_context(**{**CALM, **context}))
+        contexts[-1].add_init_script(script)
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
@@ -110,7 +112,7 @@ def test_the_tables_say_what_the_statistics_say(
 def test_events_arrive_live_and_the_figures_follow(
     open_page: Callable[..., Page], client: Client, drafts: list[str]
 ) -> None:
-    page = open_page()
+    page = open_page(script=IMPATIENT)
     expect(page.locator("#live-words")).to_have_text("Connected")
     before = table(page, "activity-table")["Whole period"][0]
     task_id = client.new_draft(title="Seen at once")
@@ -172,7 +174,7 @@ def test_a_lost_network_is_told_at_once_and_nothing_of_the_meantime_is_missing(
 def test_figures_that_cannot_be_read_now_are_told_and_read_again(
     open_page: Callable[..., Page], drafts: list[str]
 ) -> None:
-    page = open_page()
+    page = open_page(script=IMPATIENT)
     expect(page.locator("#live-words")).to_have_text("Connected")
     page.route("**/api/v1/**", lambda route: route.abort())
     page.get_by_role("button", name="7 days").click()
@@ -247,12 +249,9 @@ def test_an_auditor_can_go_on_to_the_history(open_page: Callable[..., Page], cli
     expect(page.locator("#events")).not_to_contain_text("Not shown")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_axe_finds_nothing(
-    open_page: Callable[..., Page], drafts: list[str], scheme: str, viewport: dict[str, int]
-) -> None:
-    page = open_page(viewport=viewport, color_scheme=scheme)
+def test_axe_finds_nothing(open_page: Callable[..., Page], drafts: list[str], viewport: dict[str, int]) -> None:
+    page = open_page(viewport=viewport)
     expect(page.locator("#live-words")).to_have_text("Connected")
     expect(page.locator("#events li").first).to_be_visible()
     examine(page, "the figures")

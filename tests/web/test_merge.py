@@ -12,7 +12,7 @@ from tests.support.typed_sessions import WORDS, Edit
 
 RUN = """
 async ([name, cases]) => {
-  const merge = await import('/static/merge.js');
+  const merge = await import('/static/autosave/merge.js');
   return cases.map((each) => merge[name](...each));
 }
 """

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: a table of operations (`operations`) that is put together in `document`.
+"""The OpenAPI 3.1 document, built in `document` from the operations that stand with the routes.
 
-A new route is one row of the table; its bodies are structs named in `schemas`, its examples stand in `examples`.
+Their bodies are structs named in `components`, their examples stand in `examples`.
 """

@@ -7,8 +7,9 @@ import msgspec
 from domain.task import NAME_LIMIT, REFERENCE_LIMIT, REQUIREMENTS_BYTES, REQUIREMENTS_LEVELS
 from projections.current_task import ListedTask, TaskView
 from service.api.openapi.event_schemas import MOMENT, TYPES_PATTERN, event_schemas
-from service.api.routes.audit import Difference, TaskVerdict
-from service.api.routes.tasks import STATUSES, Page, PublishCheck
+from service.api.routes.history import Difference, TaskVerdict
+from service.api.routes.publishing import PublishCheck
+from service.api.routes.tasks import STATUSES, Page
 from service.http import body as bodies
 from service.http.problems import PROBLEMS, ProblemBody
 from service.http.request import MAX_VERSION
@@ -167,25 +168,26 @@ def parameters() -> dict[str, Schema]:
     day = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
     return {
         "task_id": _parameter("path", "task_id", {"type": "string", "format": "uuid"}, "The task.", required=True),
+        "folder": _parameter("path", "folder", {"type": "string", "pattern": "^[a-z]+$"}, "Its folder.", required=True),
         "file": _parameter("path", "file", {"type": "string", "pattern": "^[a-z.-]+$"}, "Its name.", required=True),
         "slug": _parameter("path", "slug", {"enum": list(PROBLEMS)}, "The problem.", required=True),
         "version": _parameter("query", "version", version, "As the task stood at this version."),
         "at": _parameter("query", "at", moment, "As the task stood at this time. Not together with `version`."),
-        "after": _parameter("query", "after", {**version, "minimum": 0}, "Events behind this version."),
+        "after": _parameter("query", "after", {**version, "minimum": 0}, "Events after this version."),
         "history_limit": _parameter("query", "limit", _limit(100, 1000), "Events of a page."),
         "from_version": _parameter("query", "from", version, "The one version.", required=True),
         "to_version": _parameter("query", "to", version, "The other version.", required=True),
         "position": _parameter(
-            "query", "after", {**version, "minimum": 0, "default": 0}, "Events behind this position."
+            "query", "after", {**version, "minimum": 0, "default": 0}, "Events after this position."
         ),
         "since": _parameter("query", "since", moment, "Only events from this time on."),
         "events_limit": _parameter("query", "limit", _limit(1000, 10_000), "Positions that are looked at."),
         "type": _parameter("query", "type", types, "Only these types, joined by commas."),
         "of_task": _parameter("query", "task_id", {"type": "string", "format": "uuid"}, "Only this task."),
         "Last-Event-ID": _parameter(
-            "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "The position to go on behind."
+            "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "The position to resume after."
         ),
-        "from_day": _parameter("query", "from", day, "The first day (UTC); unset, thirty days are told."),
+        "from_day": _parameter("query", "from", day, "The first day (UTC); unset, the last thirty days."),
         "to_day": _parameter("query", "to", day, "The last day (UTC); unset, today."),
         "status": _parameter("query", "status", {"enum": list(STATUSES)}, "Unset: `draft` and `open`."),
         "category": _parameter("query", "category", text, "Only this category."),
@@ -193,7 +195,7 @@ def parameters() -> dict[str, Schema]:
         "limit": _parameter("query", "limit", _limit(20, 100), "Tasks of a page."),
         "cursor": _parameter("query", "cursor", {"type": "string"}, "The `next_cursor` of the page before."),
         "user_id": _parameter(
-            "query", "user_id", {"type": "string", "format": "uuid"}, "Somebody else's tasks: needs the scope `audit`."
+            "query", "user_id", {"type": "string", "format": "uuid"}, "Another user's tasks: needs the scope `audit`."
         ),
         "reference": _parameter(
             "query",

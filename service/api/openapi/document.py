@@ -1,20 +1,15 @@
-"""Puts the document together: the table of operations, the shared components, and the examples."""
+"""Builds the document of the operations, the shared components, and the examples."""
 
-from functools import cache
+from collections.abc import Mapping
 from importlib.metadata import version
-from itertools import chain
 from typing import Any
 
 import msgspec
 
-from service.api.openapi import components, drafts, events, pages, past, tasks
+from service.api.openapi import components
 from service.api.openapi.examples import EXAMPLES, problem_example
 from service.api.openapi.operation import Answer, Content, Operation
 from service.http.problems import PROBLEMS
-
-OPERATIONS: tuple[Operation, ...] = tuple(
-    chain.from_iterable(module.OPERATIONS for module in (drafts, tasks, past, events, pages))
-)
 
 TAGS = {
     "Drafts": "Writing: every change of a value is an event, and nothing is acknowledged before it is durable.",
@@ -39,12 +34,11 @@ only at that version; without the header the last writer wins, field by field.
 """
 
 
-@cache
-def document() -> dict[str, Any]:
-    """The OpenAPI document of the service."""
+def document(operations: Mapping[str, Operation]) -> dict[str, Any]:
+    """The OpenAPI document of operations, which are given by their operationId."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    for name, operation in operations.items():
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(name, operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -70,15 +64,14 @@ def document() -> dict[str, Any]:
     }
 
 
-@cache
-def encoded() -> bytes:
+def encoded_document(operations: Mapping[str, Operation]) -> bytes:
     """The document as JSON."""
-    return msgspec.json.encode(document())
+    return msgspec.json.encode(document(operations))
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(name: str, operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "operationId": operation.name,
+        "operationId": name,
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": [_reference("parameters", name) for name in operation.parameters],

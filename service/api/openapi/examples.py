@@ -174,7 +174,7 @@ EXAMPLES: dict[str, Any] = {
 _DETAILS = {
     "malformed-parameter": "task_id must be a uuid.",
     "unauthorized": "The token has expired.",
-    "forbidden": "This needs the scope audit.",
+    "forbidden": "The token needs the scope audit.",
     "not-a-draft": "The task is not a draft any more: it is open.",
     "not-restorable": "Only a discarded or expired draft can be restored: this task is open.",
     "version-mismatch": "The task is at version 9.",
@@ -189,7 +189,7 @@ _MORE: dict[str, dict[str, Any]] = {
                 "limit": 300,
                 "actual": 1000,
             },
-            {"pointer": "/colour", "code": "unknown_field", "message": "There is no such field."},
+            {"pointer": "/colour", "code": "unknown_field", "message": "This field does not exist."},
         ]
     },
     "not-publishable": {"errors": _MISSING},

@@ -1,11 +1,25 @@
-"""How an operation is described: what it takes, what it answers, and which problems it may end with."""
+"""How an operation is described: what it takes, what it answers, and which problems it may end with.
+
+The vocabulary of the routes: media types, paths, and the lists that many operations share.
+"""
 
 from msgspec import Struct
 
+from service.http.request import TASKS
+
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 NDJSON = "application/x-ndjson"
+CLOUD_EVENTS = "application/cloudevents-batch+json"
+EVENT_STREAM = "text/event-stream"
 HTML = "text/html; charset=utf-8"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+DRAFTS = f"{TASKS}/drafts"
+TASK = f"{TASKS}/{{task_id}}"
+TRANSCRIPT = f"{TASK}/transcript"
+ATTACHMENTS = f"{TASK}/attachments"
+EVENTS = "/api/v1/events"
 
 
 class Content(Struct, frozen=True):
@@ -26,11 +40,10 @@ class Answer(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True):
-    """One method on one path. `name` is the operationId, `scopes` those of which it needs one."""
+    """One method on one path. The token needs one of `scopes`, if there are any; `public` ones need no token."""
 
     method: str
     path: str
-    name: str
     tag: str
     summary: str
     answers: tuple[Answer, ...]
@@ -65,8 +78,8 @@ CREATING = (*(slug for slug in CHANGING if slug != "not-found"), *WITH_BODY)
 RETRY = ("If-Match", "Idempotency-Key")
 ON_TASK = ("task_id", *RETRY)
 
-TASKS = "/api/v1/tasks"
-TASK = f"{TASKS}/{{task_id}}"
+CONDITIONAL = ("If-None-Match",)
+EVENT_SCOPES = ("analytics", "audit")
 
 
 def task_answer(status: int, description: str, example: str, *headers: str) -> Answer:

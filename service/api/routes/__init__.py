@@ -1,1 +1,1 @@
-"""The HTTP routes, one file a resource. Each is a function from a call to a reply."""
+"""The HTTP routes, one file for each concept. Each is a function from a context and a request to a response."""

@@ -1,4 +1,4 @@
-"""The event stream in pages, for analysts and auditors (contract section 6)."""
+"""The event stream in pages, for the scopes `analytics` and `audit` (docs/api.md, Events)."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -10,16 +10,26 @@ from projections.cloud_events import cloud_event
 from projections.history import Envelope, envelope
 from projections.redaction import RedactedEnvelope, redacted
 from service.api.context import Context
-from service.api.replies import NO_STORE
-from service.api.streaming import StreamedReply, streaming_route
+from service.api.openapi.operation import (
+    ANY,
+    CLOUD_EVENTS,
+    EVENT_SCOPES,
+    EVENTS,
+    JSON,
+    NDJSON,
+    Answer,
+    Content,
+    Operation,
+)
+from service.api.responses import NO_STORE
+from service.api.routing import route
+from service.api.streaming import StreamedResponse
 from service.http.headers import Header
 from service.http.problems import Problem
-from service.http.request import MAX_VERSION, Call, Query
+from service.http.request import MAX_VERSION, Query, Request
 from service.store.codec import LogRow, logged
 from service.store.log import EventLog, Extent, Filters
 
-NDJSON = "application/x-ndjson"
-CLOUD_EVENTS = "application/cloudevents-batch+json"
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 
@@ -39,40 +49,66 @@ def without_text(row: LogRow) -> RedactedEnvelope:
     return redacted(whole(row))
 
 
-def shown_to(context: Context, call: Call, filters: Filters | None = None) -> Shown:
-    """What the asker may see of the log. `audit` sees all of it, which is logged; others 403 or without text."""
-    call.require_scope("audit", "analytics")
-    if "audit" not in call.asker.scopes:
+def shown_to(context: Context, request: Request, filters: Filters | None = None) -> Shown:
+    """What the user may see of the log: `audit` all of it, which is logged, `analytics` no text.
+
+    Raises the problem `forbidden` without either scope.
+    """
+    request.require_scope("audit", "analytics")
+    if "audit" not in request.user.scopes:
         return without_text
     named = {"task_id": filters.task_id} if filters and filters.task_id else {}
-    context.log_audit_read(call, **named)
+    context.log_audit_read(request, **named)
     return whole
 
 
-@streaming_route("GET", "/api/v1/events")
-async def read_events(context: Context, call: Call) -> StreamedReply:
-    """Events behind a position, of some types or one task; JSON, NDJSON or a batch of CloudEvents."""
-    call.require_scope("audit", "analytics")
-    query = call.query()
+@route(
+    Operation(
+        "GET",
+        EVENTS,
+        "Events",
+        "Read the events of all tasks",
+        (
+            Answer(
+                200,
+                "Events in the order of their positions, in the format that `Accept` asks for.",
+                ("Cache-Control", "X-Next-After", "X-Head"),
+                (
+                    Content("EventPage", ("event page",)),
+                    Content("Text", ("history lines",), NDJSON),
+                    Content("CloudEvents", ("cloud events",), CLOUD_EVENTS),
+                ),
+            ),
+        ),
+        (*ANY, "forbidden"),
+        ("position", "since", "events_limit", "type", "of_task"),
+        description="No event ever appears at or before a position that was read, so a reader keeps the last one only.",
+        scopes=EVENT_SCOPES,
+    )
+)
+async def read_events(context: Context, request: Request) -> StreamedResponse:
+    """Events after a position, of some types or one task; JSON, NDJSON or a batch of CloudEvents."""
+    request.require_scope("audit", "analytics")
+    query = request.query()
     after = query.whole("after", 0, 0, MAX_VERSION)
     limit = query.whole("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     since = query.moment("since")
     filters = Filters(_types(query), query.identifier("task_id"))
-    show = shown_to(context, call, filters)
+    show = shown_to(context, request, filters)
     log = context.event_log
     if since is not None:
         after = max(after, await log.before(since))
     extent = await log.extent(after, limit, filters)
-    accept = call.header(b"accept") or ""
+    accept = request.header(b"accept") or ""
     if NDJSON in accept:
         pieces = _lines(log, after, extent, filters, show)
-        return StreamedReply(200, _headers(NDJSON, extent), pieces)
+        return StreamedResponse(200, _headers(NDJSON, extent), pieces)
     if CLOUD_EVENTS in accept:
         batch = _array(log, after, extent, filters, lambda row: cloud_event(show(row)), b"[", b"]")
-        return StreamedReply(200, _headers(CLOUD_EVENTS, extent), batch)
+        return StreamedResponse(200, _headers(CLOUD_EVENTS, extent), batch)
     end = b'],"next_after":%d,"head":%d}' % (extent.upto, extent.head)
     page = _array(log, after, extent, filters, show, b'{"items":[', end)
-    return StreamedReply(200, _headers("application/json", extent), page)
+    return StreamedResponse(200, _headers(JSON, extent), page)
 
 
 def _types(query: Query) -> tuple[str, ...] | None:
@@ -81,12 +117,12 @@ def _types(query: Query) -> tuple[str, ...] | None:
         return None
     types = tuple(text.split(","))
     if not VOCABULARY.keys() >= set(types):
-        raise Problem("malformed-parameter", f"type must be some of {', '.join(VOCABULARY)}, joined by commas.")
+        raise Problem("malformed-parameter", f"type must be a list, separated by commas, of {', '.join(VOCABULARY)}.")
     return types
 
 
 def _headers(media_type: str, extent: Extent) -> list[Header]:
-    """The extent stands in the headers too, for the formats whose body has no place for it."""
+    """The extent is in the headers too, for the formats whose body has no place for it."""
     return [
         (b"content-type", media_type.encode()),
         NO_STORE,
@@ -117,6 +153,3 @@ async def _array(
         yield separator + b",".join(_encode(item_of(row)) for row in chunk)
         separator, empty = b",", False
     yield begin + end if empty else end
-
-
-ROUTES = [read_events]

@@ -1,17 +1,27 @@
 """The OpenAPI document."""
 
 from service.api.context import Context
-from service.api.openapi.document import encoded
-from service.api.replies import Reply
-from service.api.routes.pages import page_reply
+from service.api.openapi.operation import CACHED, CONDITIONAL, NOT_MODIFIED, Answer, Content, Operation
+from service.api.responses import Response
+from service.api.routes.pages import page_response
 from service.api.routing import route
-from service.http.request import Call
+from service.http.request import Request
 
 
-@route("GET", "/openapi.json")
-async def openapi(context: Context, call: Call) -> Reply:
+@route(
+    Operation(
+        "GET",
+        "/openapi.json",
+        "Operations",
+        "This document",
+        (
+            Answer(200, "The document.", CACHED, (Content("Object", ("openapi",)),)),
+            Answer(304, NOT_MODIFIED, CACHED),
+        ),
+        parameters=CONDITIONAL,
+        public=True,
+    )
+)
+async def openapi(context: Context, request: Request) -> Response:
     """The OpenAPI document of the service."""
-    return page_reply(call, encoded(), "application/json")
-
-
-ROUTES = [openapi]
+    return page_response(request, context.openapi, "application/json")

@@ -6,15 +6,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from service.api.context import Context
-from service.api.replies import Reply
+from service.api.openapi.operation import CACHED, CONDITIONAL, HTML, NOT_MODIFIED, PAGE, Answer, Content, Operation
+from service.api.responses import Response
 from service.api.routing import route
 from service.http.headers import Header
 from service.http.problems import Problem
-from service.http.request import Call, parse_uuid
+from service.http.request import Request, parse_uuid
 
 WEB = Path(__file__).parents[2] / "web"
 
-HTML = "text/html; charset=utf-8"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -25,59 +25,112 @@ MEDIA_TYPES = {
 }
 """The files that `/static` serves, by the end of their name."""
 
+PUBLISHED = "autosave.js"
+"""The file whose address `/static/autosave.js` is documented for other frontends; it imports the folder's."""
+
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(?:\.[a-z0-9]{1,16}){1,3}\Z")
 
 
-@route("GET", "/")
-async def compose_page(context: Context, call: Call) -> Reply:
+@route(Operation("GET", "/", "Pages", "Write a task, with autosave", PAGE, ("not-found",), CONDITIONAL, public=True))
+async def compose_page(context: Context, request: Request) -> Response:
     """Write a task, with autosave."""
-    return _file(call, "index.html", HTML)
+    return _file(request, "compose/compose.html", HTML)
 
 
-@route("GET", "/replay/{task_id:str}")
-async def replay_page(context: Context, call: Call, task_id: str) -> Reply:
+@route(
+    Operation(
+        "GET",
+        "/replay/{task_id}",
+        "Pages",
+        "Watch the history of a task as a film",
+        PAGE,
+        ("malformed-parameter", "not-found"),
+        ("task_id", *CONDITIONAL),
+        public=True,
+    )
+)
+async def replay_page(context: Context, request: Request, task_id: str) -> Response:
     """Watch the history of a task as a film."""
     parse_uuid(task_id, "task_id")
-    return _file(call, "replay.html", HTML)
+    return _file(request, "replay/replay.html", HTML)
 
 
-@route("GET", "/analytics")
-async def analytics_page(context: Context, call: Call) -> Reply:
+@route(
+    Operation(
+        "GET", "/analytics", "Pages", "The stream of events, and charts", PAGE, ("not-found",), CONDITIONAL, public=True
+    )
+)
+async def analytics_page(context: Context, request: Request) -> Response:
     """The stream of events, and charts."""
-    return _file(call, "analytics.html", HTML)
+    return _file(request, "analytics/analytics.html", HTML)
 
 
-@route("GET", "/docs")
-async def docs_page(context: Context, call: Call) -> Reply:
+@route(Operation("GET", "/docs", "Pages", "This document, as a page", PAGE, parameters=CONDITIONAL, public=True))
+async def docs_page(context: Context, request: Request) -> Response:
     """The OpenAPI document as a page."""
-    return _file(call, "docs.html", HTML)
+    return _file(request, "docs/docs.html", HTML)
 
 
-@route("GET", "/static/{file:str}")
-async def static_file(context: Context, call: Call, file: str) -> Reply:
+_FILE = (
+    Answer(200, "The file.", CACHED, (Content("Text", ("file",), "*/*"),)),
+    Answer(304, NOT_MODIFIED, CACHED),
+)
+
+
+@route(
+    Operation(
+        "GET",
+        f"/static/{PUBLISHED}",
+        "Pages",
+        "The autosave client, a module for any frontend",
+        _FILE,
+        ("not-found",),
+        CONDITIONAL,
+        public=True,
+    )
+)
+async def autosave_module(context: Context, request: Request) -> Response:
+    """The autosave client."""
+    return _file(request, PUBLISHED, MEDIA_TYPES[".js"])
+
+
+@route(
+    Operation(
+        "GET",
+        "/static/{folder}/{file}",
+        "Pages",
+        "A file of the pages",
+        _FILE,
+        ("not-found",),
+        ("folder", "file", *CONDITIONAL),
+        public=True,
+    )
+)
+async def static_file(context: Context, request: Request, folder: str, file: str) -> Response:
     """A file of the pages."""
     media_type = MEDIA_TYPES.get(Path(file).suffix)
-    if media_type is None or not _NAME.match(file):
+    if media_type is None or not _FOLDER.match(folder) or not _NAME.match(file):
         raise Problem("not-found")
-    return _file(call, file, media_type)
+    return _file(request, f"{folder}/{file}", media_type)
 
 
-def page_reply(call: Call, body: bytes, media_type: str = HTML) -> Reply:
+def page_response(request: Request, body: bytes, media_type: str = HTML) -> Response:
     """A body that caches ask about each time, so that an upgrade is seen at once."""
     tag = _tag(body)
     headers: list[Header] = [(b"etag", tag), (b"cache-control", b"no-cache")]
-    if not call.matches_none(tag.decode().strip('"')):
-        return Reply(304, headers)
-    return Reply(200, [(b"content-type", media_type.encode()), *headers], body)
+    if not request.matches_none(tag.decode().strip('"')):
+        return Response(304, headers)
+    return Response(200, [(b"content-type", media_type.encode()), *headers], body)
 
 
-def _file(call: Call, name: str, media_type: str) -> Reply:
+def _file(request: Request, name: str, media_type: str) -> Response:
     path = WEB / name
     try:
         body = _content(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         raise Problem("not-found") from None
-    return page_reply(call, body, media_type)
+    return page_response(request, body, media_type)
 
 
 @lru_cache(maxsize=256)
@@ -89,6 +142,3 @@ def _content(path: Path, changed_at: int) -> bytes:
 @lru_cache(maxsize=256)
 def _tag(body: bytes) -> bytes:
     return b'"' + sha256(body).hexdigest()[:32].encode() + b'"'
-
-
-ROUTES = [compose_page, replay_page, analytics_page, docs_page, static_file]

@@ -6,11 +6,12 @@ import msgspec
 
 from service.api.context import Context
 from service.api.openapi.examples import problem_example
-from service.api.replies import Reply
-from service.api.routes.pages import page_reply
+from service.api.openapi.operation import CONDITIONAL, PAGE, Operation
+from service.api.responses import Response
+from service.api.routes.pages import page_response
 from service.api.routing import route
 from service.http.problems import PROBLEMS, Problem
-from service.http.request import Call
+from service.http.request import Request
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -19,9 +20,9 @@ _PAGE = """<!doctype html>
   <title>{title}: Palimpsest</title>
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
-  <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/static/tokens.css">
-  <link rel="stylesheet" href="/static/docs.css">
+  <link rel="icon" href="/static/common/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/static/common/tokens.css">
+  <link rel="stylesheet" href="/static/docs/docs.css">
 </head>
 <body>
   <header class="bar">
@@ -40,12 +41,23 @@ _PAGE = """<!doctype html>
 """
 
 
-@route("GET", "/problems/{slug:str}")
-async def problem_page(context: Context, call: Call, slug: str) -> Reply:
+@route(
+    Operation(
+        "GET",
+        "/problems/{slug}",
+        "Pages",
+        "What a problem means",
+        PAGE,
+        ("not-found",),
+        ("slug", *CONDITIONAL),
+        public=True,
+    )
+)
+async def problem_page(context: Context, request: Request, slug: str) -> Response:
     """What a problem means."""
     kind = PROBLEMS.get(slug)
     if kind is None:
-        raise Problem("not-found", "There is no such problem.")
+        raise Problem("not-found", "This problem does not exist.")
     example = msgspec.json.format(msgspec.json.encode(problem_example(slug)), indent=2).decode()
     page = _PAGE.format(
         title=escape(kind.title),
@@ -54,7 +66,4 @@ async def problem_page(context: Context, call: Call, slug: str) -> Reply:
         explanation=escape(kind.explanation),
         example=escape(example, quote=False),
     )
-    return page_reply(call, page.encode())
-
-
-ROUTES = [problem_page]
+    return page_response(request, page.encode())
