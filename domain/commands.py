@@ -266,17 +266,16 @@ def _merged_requirements(task: Task, patch: dict[str, Json]) -> Json:
 
 
 def requirements_violations(value: Json) -> list[Violation]:
-    """What is wrong with the size or the depth of `requirements`."""
-    found = []
+    """What is wrong with the size of `requirements`, or else with their depth."""
+    length = json.size(value)
+    if length > REQUIREMENTS_BYTES:
+        message = f"At most {REQUIREMENTS_BYTES} bytes as compact UTF-8 JSON."
+        return [Violation("/requirements", "too_large", message, limit=REQUIREMENTS_BYTES, actual=length)]
     levels = json.depth(value)
     if levels > REQUIREMENTS_LEVELS:
         message = f"At most {REQUIREMENTS_LEVELS} levels of nesting."
         return [Violation("/requirements", "too_deep", message, limit=REQUIREMENTS_LEVELS, actual=levels)]
-    length = json.size(value)
-    if length > REQUIREMENTS_BYTES:
-        message = f"At most {REQUIREMENTS_BYTES} bytes as compact UTF-8 JSON."
-        found.append(Violation("/requirements", "too_large", message, limit=REQUIREMENTS_BYTES, actual=length))
-    return found
+    return []
 
 
 @_decide.register

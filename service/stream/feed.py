@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
-from projections.history import Envelope, envelope
+from projections.history import Envelope, envelope, one_line
 from projections.redaction import redacted
 from service.store.codec import LogRow, recorded
 from service.store.connections import open_connection
@@ -69,7 +69,7 @@ class Run:
 
 
 def _frame(item: Envelope, redact: bool) -> bytes:
-    body = _encode(redacted(item) if redact else item)
+    body = one_line(_encode(redacted(item) if redact else item))
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (item.position, item.type.encode(), body)
 
 
