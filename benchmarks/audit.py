@@ -18,8 +18,9 @@ from benchmarks.synthetic_log import SyntheticLog, write_log
 from service.postgres.server import embedded_server
 from service.proof.checkpoint import damages, take_checkpoint
 from service.proof.verify import verdicts
+from service.store.connections import connect
 from service.store.migrate import migrate
-from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
+from service.store.scan import settled_position, tasks_of_log_and_view
 from service.views.current_task import CurrentTask
 from service.views.rebuild import rebuild
 
@@ -48,7 +49,7 @@ def main(events: int, length: int) -> None:
         migrate(url)
         log = SyntheticLog(1, events, max(1, events // length))
         timed("write a synthetic log", events, lambda: write_log(url, log))
-        with open_reading_connection(url) as connection:
+        with connect(url, connect_timeout=10) as connection:
             connection.execute("ANALYZE draft_events")
             rebuilt = timed("rebuild current_task", events, lambda: rebuild(url, CurrentTask()))
             connection.execute("ANALYZE current_task")

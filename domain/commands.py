@@ -39,7 +39,7 @@ from domain.task import (
     Task,
     evolve,
 )
-from domain.text import find_edit
+from domain.text import find_edit, with_newlines
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -184,6 +184,7 @@ class _Draft:
     def change_field(self, cause: Cause, field: str, value: Json, actor: Actor | None = None) -> None:
         old = getattr(self.existing, field)
         if field in TEXT_FIELDS:
+            value = with_newlines(value)
             if value != old:
                 self.record(cause, DraftFieldChanged(field, find_edit(old, value)), actor)
         elif not json.equal(value, old):
@@ -191,6 +192,7 @@ class _Draft:
             self.record(cause, DraftFieldChanged(field, value=stored), actor)
 
     def change_transcript(self, cause: Cause, text: str) -> None:
+        text = with_newlines(text)
         if text != self.existing.transcript:
             self.record(cause, TranscriptChanged(find_edit(self.existing.transcript, text)))
 
@@ -264,17 +266,16 @@ def _merged_requirements(task: Task, patch: dict[str, Json]) -> Json:
 
 
 def requirements_violations(value: Json) -> list[Violation]:
-    """What is wrong with the size or the depth of `requirements`."""
-    found = []
+    """What is wrong with the size of `requirements`, or else with their depth."""
+    length = json.size(value)
+    if length > REQUIREMENTS_BYTES:
+        message = f"At most {REQUIREMENTS_BYTES} bytes as compact UTF-8 JSON."
+        return [Violation("/requirements", "too_large", message, limit=REQUIREMENTS_BYTES, actual=length)]
     levels = json.depth(value)
     if levels > REQUIREMENTS_LEVELS:
         message = f"At most {REQUIREMENTS_LEVELS} levels of nesting."
         return [Violation("/requirements", "too_deep", message, limit=REQUIREMENTS_LEVELS, actual=levels)]
-    length = json.size(value)
-    if length > REQUIREMENTS_BYTES:
-        message = f"At most {REQUIREMENTS_BYTES} bytes as compact UTF-8 JSON."
-        found.append(Violation("/requirements", "too_large", message, limit=REQUIREMENTS_BYTES, actual=length))
-    return found
+    return []
 
 
 @_decide.register

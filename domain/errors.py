@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from domain.task import Task
 
 
+MAX_VIOLATIONS = 100
+"""Violations that a refusal lists."""
+
+
 class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong with a request or a draft.
 
@@ -58,11 +62,13 @@ class VersionMismatch(Refusal):
 
 
 class Invalid(Refusal):
-    """The request breaks rules; every one is listed."""
+    """The request breaks rules. The first `MAX_VIOLATIONS` are listed; `total` is their number."""
 
-    def __init__(self, violations: list[Violation]) -> None:
-        self.violations = violations
-        super().__init__("The request breaks the rules listed in errors.")
+    def __init__(self, violations: list[Violation], total: int | None = None) -> None:
+        self.violations = violations[:MAX_VIOLATIONS]
+        self.total = len(violations) if total is None else total
+        more = f" There are {self.total}; the first {MAX_VIOLATIONS} are listed." if self.total > MAX_VIOLATIONS else ""
+        super().__init__("The request breaks the rules listed in errors." + more)
 
 
 class NotPublishable(Refusal):

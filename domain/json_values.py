@@ -45,8 +45,8 @@ def depth(value: Json) -> int:
 
 
 def size(value: Json) -> int:
-    """Bytes of the value as compact UTF-8 JSON."""
-    return len(msgspec.json.encode(value))
+    """Bytes of the value as compact UTF-8 JSON; what JSON cannot hold counts as `null`."""
+    return len(msgspec.json.encode(value, enc_hook=lambda _: None))
 
 
 def canonical_number(value: int | float) -> int | float:

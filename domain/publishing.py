@@ -6,7 +6,7 @@ import msgspec
 
 from domain.errors import Violation
 from domain.task import DESCRIPTION_LIMIT, Task
-from domain.text import cut_at_word
+from domain.text import cut_at_word, visible_length
 
 SYNTHESIZED_TITLE_LIMIT = 80
 
@@ -21,7 +21,7 @@ class PublishRules(msgspec.Struct, frozen=True):
 def violations(task: Task, rules: PublishRules) -> list[Violation]:
     """Everything that stands in the way of publishing `task`, in the order of its fields."""
     found = []
-    actual = max(len(task.description.strip()), len(task.transcript.strip()))
+    actual = max(visible_length(task.description), visible_length(task.transcript))
     if actual < rules.description_min_length:
         found.append(
             Violation(
@@ -32,9 +32,9 @@ def violations(task: Task, rules: PublishRules) -> list[Violation]:
                 actual=actual,
             )
         )
-    if not task.category.strip():
+    if not visible_length(task.category):
         found.append(Violation("/category", "required", "A category is needed."))
-    if not task.task_type.strip():
+    if not visible_length(task.task_type):
         found.append(Violation("/task_type", "required", "A task type is needed."))
     if task.budget_usd == 0:
         found.append(Violation("/budget_usd", "required", "A budget is needed."))
@@ -45,11 +45,12 @@ def synthesized(task: Task, rules: PublishRules) -> dict[str, str]:
     """The texts that publishing fills in for a publishable task: field to new value, in field order."""
     filled = {}
     description, transcript = task.description, task.transcript.strip()
-    if len(description.strip()) < rules.description_min_length <= len(transcript):
-        parts = [description.rstrip(), transcript] if description.strip() else [transcript]
+    if visible_length(description) < rules.description_min_length <= visible_length(transcript):
+        parts = [description.rstrip(), transcript] if visible_length(description) else [transcript]
         description = cut_at_word("\n\n".join(parts), DESCRIPTION_LIMIT)
-    if not task.title.strip() and description.strip():
-        filled["title"] = cut_at_word(description.strip().splitlines()[0].rstrip(), SYNTHESIZED_TITLE_LIMIT)
+    if not visible_length(task.title) and visible_length(description):
+        first_line = next(line for line in description.splitlines() if visible_length(line))
+        filled["title"] = cut_at_word(first_line.strip(), SYNTHESIZED_TITLE_LIMIT)
     if description != task.description:
         filled["description"] = description
     return filled

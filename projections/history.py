@@ -80,3 +80,14 @@ def data_of(data: Event) -> dict[str, Any]:
 
 def _edit(edit: Edit) -> dict[str, Any]:
     return {"at": edit.at, "cut": edit.cut, "insert": edit.insert}
+
+
+def one_line(encoded: bytes) -> bytes:
+    """Encoded JSON without U+0085, U+2028 and U+2029 as they are."""
+    for raw, escaped in _LINE_ENDS:
+        if raw in encoded:
+            encoded = encoded.replace(raw, escaped)
+    return encoded
+
+
+_LINE_ENDS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\u0085\u2028\u2029")

@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from service.api.context import Clock, Context, system_clock
+from service.api.openapi.components import query_parameters
 from service.api.openapi.document import encoded_document
 from service.api.rings import Admitted, Dispatch, Framed, Measured, framework_problem
 from service.api.routes import (
@@ -51,6 +52,9 @@ _ROUTES = (
 HANDLERS = [handler for module in _ROUTES for handler in vars(module).values() if isinstance(handler, HTTPRouteHandler)]
 """Every route of the service."""
 
+for _handler in HANDLERS:
+    _handler.opt["parameters"] = query_parameters(_handler.opt["operation"])
+
 OPERATIONS = operations_of(HANDLERS)
 """The operations of the service by their operationId."""
 
@@ -92,7 +96,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._outermost(Request(scope, receive, self.context.clock()), send)
+            await self._outermost(Request(scope, receive, self.context.clock), send)
         else:
             await self._litestar(scope, receive, send)  # type: ignore[arg-type]
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
-import psycopg
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import TooManyRequests
 
 from domain import json_values as json
 from domain.errors import TaskNotFound, VersionMismatch
@@ -20,7 +19,7 @@ from service.http.request import TASKS, Request
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store.connections import ReadingPool
-from service.store.errors import StoreUnavailable
+from service.store.errors import UNAVAILABLE, StoreUnavailable
 from service.store.history import task_at_version
 from service.store.log import EventLog
 from service.store.tasks import Store
@@ -104,7 +103,7 @@ class Context(msgspec.Struct, frozen=True, eq=False):
             return await self._mismatch(error)
         if isinstance(error, TooManyRequests):
             return problem_of(Overloaded("Too many requests are waiting for the store."))
-        if isinstance(error, psycopg.OperationalError | PoolTimeout | OSError):
+        if isinstance(error, UNAVAILABLE):
             log.warning("the store is unavailable: %s", error, extra={"request_id": request_id})
             return problem_of(StoreUnavailable("The store does not answer."))
         problem = problem_of(error)

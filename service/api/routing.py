@@ -30,6 +30,7 @@ def route(operation: Operation) -> Callable[[Endpoint], HTTPRouteHandler]:
     def decorate(endpoint: Endpoint) -> HTTPRouteHandler:
         async def handle(request: LitestarRequest[Any, Any, Any]) -> ASGIApp:
             ours: Request = request.scope["state"]["request"]
+            ours.parameters = request.route_handler.opt["parameters"]
             response = await answer(endpoint, request.app.state.context, ours, request.path_params)
             if isinstance(response, StreamedResponse):
                 if ours.method == "HEAD":
@@ -74,6 +75,8 @@ async def answer(
 ) -> Response | StreamedResponse:
     """The response of a route, or the problem that it ended with."""
     try:
+        if request.method in ("GET", "HEAD"):
+            request.query()  # of a change it is checked after the body: the order is that of docs/api.md, Errors
         return await endpoint(context, request, **parameters)
     except Disconnected:
         return problem_response(Problem("malformed-json", "The body is incomplete."), request.request_id)

@@ -11,7 +11,8 @@ from service.cli.progress import progress
 from service.cli.running import existing_store, fail, reporting
 from service.proof.checkpoint import CheckpointError, read_private_key, take_checkpoint, write_checkpoint
 from service.settings import read_settings
-from service.store.scan import count_events, open_reading_connection, settled_position
+from service.store.connections import connect
+from service.store.scan import count_events, settled_position
 
 FILE = click.Path(path_type=Path)
 
@@ -32,7 +33,7 @@ def checkpoint(file: Path, key: Path) -> None:
             raise CheckpointError(f"{file} exists; a checkpoint is never overwritten")
         with existing_store(read_settings(os.environ)) as ready:
             assert ready.database_url is not None
-            with open_reading_connection(ready.database_url) as connection:
+            with connect(ready.database_url, connect_timeout=10) as connection:
                 position = settled_position(connection)
                 with progress("events signed", count_events(connection)) as advance:
                     taken = take_checkpoint(connection, position, time.time_ns() // 1000, advance)

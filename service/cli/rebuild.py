@@ -8,7 +8,8 @@ import click
 from service.cli.progress import progress
 from service.cli.running import fail, migrated_store, reporting
 from service.settings import read_settings
-from service.store.scan import count_events, open_reading_connection
+from service.store.connections import connect
+from service.store.scan import count_events
 from service.views.current_task import CurrentTask
 from service.views.followed import VIEWS
 from service.views.rebuild import Rebuildable, RebuildRefused, RebuildRunning
@@ -26,7 +27,7 @@ def rebuild(view: str) -> None:
     """Rebuild a view from the log while it is in use, and swap the new one in: exit 1 where the log is not whole."""
     with migrated_store(read_settings(os.environ)) as ready:
         assert ready.database_url is not None
-        with open_reading_connection(ready.database_url) as connection:
+        with connect(ready.database_url, connect_timeout=10) as connection:
             total = count_events(connection)
         try:
             with progress("events replayed", total) as advance:

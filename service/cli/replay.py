@@ -24,7 +24,8 @@ from projections.times import parse_rfc3339, rfc3339
 from service.cli.running import existing_store, fail, reporting
 from service.settings import read_settings
 from service.store.codec import UNREADABLE, LogRow, decode_event
-from service.store.scan import one_task, open_reading_connection
+from service.store.connections import connect
+from service.store.scan import one_task
 
 LONGEST_PAUSE = 2.0
 """Seconds that a pause of the writer is played at most, at speed 1."""
@@ -99,7 +100,7 @@ def _parsed(at: str) -> int:
 def _moments(task_id: UUID) -> list[Moment]:
     with existing_store(read_settings(os.environ)) as ready:
         assert ready.database_url is not None
-        with open_reading_connection(ready.database_url) as connection:
+        with connect(ready.database_url, connect_timeout=10) as connection:
             try:
                 rows = [row for _, _, rows in one_task(connection, task_id) for row in rows]
             except errors.UndefinedTable:

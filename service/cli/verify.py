@@ -17,13 +17,8 @@ from service.proof.check import Verdict
 from service.proof.checkpoint import CheckpointError, damages, is_signed, read_checkpoint, read_public_key
 from service.proof.verify import verdicts
 from service.settings import read_settings
-from service.store.scan import (
-    count_events,
-    count_events_after,
-    one_task,
-    open_reading_connection,
-    tasks_of_log_and_view,
-)
+from service.store.connections import connect
+from service.store.scan import count_events, count_events_after, one_task, tasks_of_log_and_view
 
 FILE = click.Path(path_type=Path)
 
@@ -48,7 +43,7 @@ def verify(task: UUID | None, everything: bool, checkpoint: Path | None, public_
         fail("nothing to verify: name a task, or give --all, or --checkpoint")
     with existing_store(read_settings(os.environ)) as ready:
         assert ready.database_url is not None
-        with open_reading_connection(ready.database_url) as connection:
+        with connect(ready.database_url, connect_timeout=10) as connection:
             try:
                 whole = _verify(connection, task, everything, checkpoint, public_key)
             except errors.UndefinedTable:

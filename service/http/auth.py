@@ -1,5 +1,6 @@
 """Bearer tokens (docs/api.md, Tokens and scopes): users and scopes. Verified tokens are cached until they expire."""
 
+import logging
 import os
 import re
 import secrets
@@ -15,10 +16,15 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt import PyJWKSet
+from jwt import PyJWK
 
 from service.http.problems import Problem
 from service.settings import SettingError, Settings
+
+log = logging.getLogger(__name__)
+
+MIN_SECRET = 32
+"""Bytes of a secret."""
 
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 """The accepted form of a uuid: with its hyphens, in either case."""
@@ -82,6 +88,8 @@ class Verifier:
             user_id = UUID(claims["sub"])
             scopes = claims.get("scope", "")
             return User(user_id, frozenset(scopes.split())), float(claims["exp"])
+        except OverflowError:
+            raise _unauthorized("The token's exp is not a time.", invalid=True) from None
         except (ValueError, AttributeError, TypeError):
             raise _unauthorized("The token's sub is not a uuid, or its scope is not a string.", invalid=True) from None
 
@@ -141,12 +149,28 @@ def secret_of(settings: Settings) -> str:
             descriptor, draft = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(48))
+                file.flush()
+                os.fsync(file.fileno())
             with suppress(FileExistsError):
                 os.link(draft, path)
             Path(draft).unlink()
-        return path.read_text()
+        return _checked_secret(path)
     except OSError as error:
         raise SettingError(f"PALIMPSEST_DATA_DIR cannot hold the secret: {error.strerror}") from None
+
+
+def _checked_secret(path: Path) -> str:
+    """The secret of a file, without the line end that an editor adds. Raises `SettingError` for a weak one."""
+    try:
+        secret = path.read_bytes().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        secret = ""
+    if len(secret.encode()) < MIN_SECRET or len(set(secret)) < MIN_SECRET // 4:
+        raise SettingError(
+            f"PALIMPSEST_DATA_DIR: {path} holds no secret of at least {MIN_SECRET} bytes; remove it to have one made,"
+            " and every token with it becomes invalid"
+        )
+    return secret
 
 
 def read_key_file(path: Path) -> bytes:
@@ -160,15 +184,32 @@ def read_key_file(path: Path) -> bytes:
 def public_keys(data: bytes) -> list[Key]:
     """The keys of a PEM or JWKS file; EdDSA (Ed25519), ES256 and RS256 alone. Raises `SettingError`."""
     try:
-        if data.lstrip().startswith(b"{"):
-            keys = [_key(jwk.key, jwk.key_id) for jwk in PyJWKSet.from_json(data.decode()).keys]
-        else:
-            keys = [_key(load_pem_public_key(data), None)]
+        keys = _keys_of_set(data) if data.lstrip().startswith(b"{") else [_key(load_pem_public_key(data), None)]
     except (ValueError, TypeError, jwt.PyJWTError):
         raise SettingError(
             "PALIMPSEST_AUTH_PUBLIC_KEY must be a PEM or JWKS file of EdDSA, ES256 or RS256 keys"
         ) from None
     return keys
+
+
+def _keys_of_set(data: bytes) -> list[Key]:
+    """The usable keys of a JWKS. Others, such as keys for encryption, are skipped with a warning."""
+    found = []
+    for each in msgspec.json.decode(data, type=_KeySet).keys:
+        try:
+            if each.get("use", "sig") != "sig":
+                raise ValueError("not for signatures")
+            jwk = PyJWK.from_dict(each)
+            found.append(_key(jwk.key, jwk.key_id))
+        except (ValueError, TypeError, jwt.PyJWTError) as error:
+            log.warning("a key of PALIMPSEST_AUTH_PUBLIC_KEY is skipped: %s", error, extra={"kid": each.get("kid")})
+    if not found:
+        raise ValueError("no usable key")
+    return found
+
+
+class _KeySet(msgspec.Struct):
+    keys: list[dict[str, Any]]
 
 
 def _key(material: object, key_id: str | None) -> Key:

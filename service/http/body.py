@@ -13,9 +13,9 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from domain.commands import requirements_violations
-from domain.errors import Invalid, Violation
+from domain.errors import MAX_VIOLATIONS, Invalid, Violation
 from domain.events import Json
-from domain.json_values import canonical_number
+from domain.json_values import canonical_number, depth
 from domain.task import (
     BUDGET_RANGE,
     DESCRIPTION_LIMIT,
@@ -23,6 +23,7 @@ from domain.task import (
     FIELDS,
     NAME_LIMIT,
     REFERENCE_LIMIT,
+    REQUIREMENTS_LEVELS,
     TITLE_LIMIT,
     TRANSCRIPT_LIMIT,
 )
@@ -84,6 +85,9 @@ class Revert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _READ_ONLY = frozenset(
     {"id", "user_id", "compute_budget", "status", "created_at", "expires_at", "attachments", "prototype_tier"}
 )
+
+MAX_POINTER = 256
+"""Characters of a pointer into a body."""
 
 Check = Callable[[str, Json], list[Violation]]
 """From a pointer and a value to its violations."""
@@ -147,10 +151,21 @@ def _version(pointer: str, value: Json) -> list[Violation]:
 
 
 def _requirements(pointer: str, value: Json) -> list[Violation]:
+    """Its size and depth first: only what keeps within both is looked through."""
     if not isinstance(value, dict):
         return [_wrong_type(pointer, "an object")]
-    found = _strange_values(pointer, value) or requirements_violations(value)
+    found = requirements_violations(value) or _strange_values(pointer, value)
     return [replace(one, actual=None) if one.code == "too_deep" and _is_cut(one) else one for one in found]
+
+
+def _requirements_patch(pointer: str, value: Json) -> list[Violation]:
+    """As `_requirements`, for a merge patch, whose own size does not count: that of the merged object does."""
+    if not isinstance(value, dict):
+        return [_wrong_type(pointer, "an object")]
+    if depth(value) > REQUIREMENTS_LEVELS:
+        message = f"At most {REQUIREMENTS_LEVELS} levels of nesting."
+        return [Violation(pointer, "too_deep", message, limit=REQUIREMENTS_LEVELS)]
+    return _strange_values(pointer, value)
 
 
 def _is_cut(violation: Violation) -> bool:
@@ -159,22 +174,40 @@ def _is_cut(violation: Violation) -> bool:
 
 
 def _strange_values(pointer: str, value: Json) -> list[Violation]:
-    """U+0000, and numbers beyond a double, at any depth of a JSON value. Without recursion."""
-    found = []
+    """U+0000, numbers beyond a double and integers beyond 64 bits, at any depth of a JSON value. Without recursion.
+
+    One more than a refusal lists is enough: the search ends there.
+    """
+    found: list[Violation] = []
     left = [(pointer, value)]
-    while left:
+    while left and len(found) <= MAX_VIOLATIONS:
         where, item = left.pop()
         if isinstance(item, OutOfRange):
             found.append(Violation(where, "out_of_range", "The number is too large."))
+        elif isinstance(item, int) and not -(2**63) <= item < 2**63:
+            found.append(Violation(where, "out_of_range", "An integer has at most 64 bits."))
         elif isinstance(item, str):
             found += _nul(where, item)
         elif isinstance(item, dict):
             for key, child in item.items():
-                found += _nul(f"{where}/{_escaped(key)}", key)
-                left.append((f"{where}/{_escaped(key)}", child))
+                inner = _below(where, key)
+                found += _nul(inner, key)
+                if isinstance(child, int | str | dict | list | OutOfRange):
+                    left.append((inner, child))
         elif isinstance(item, list):
-            left += [(f"{where}/{index}", child) for index, child in enumerate(item)]
+            left += [
+                (_below(where, str(index)), child)
+                for index, child in enumerate(item)
+                if isinstance(child, int | str | dict | list | OutOfRange)
+            ]
     return found
+
+
+def _below(pointer: str, name: str) -> str:
+    """The pointer to a part of a value; where it would become too long, the pointer to the value itself."""
+    if len(pointer) + len(name) > MAX_POINTER:
+        return pointer
+    return f"{pointer}/{_escaped(name)}"
 
 
 _FIELD_CHECKS: dict[str, Check] = {
@@ -189,6 +222,7 @@ _FIELD_CHECKS: dict[str, Check] = {
 }
 
 TASK_CHANGES = Shape(msgspec.json.Decoder(TaskChanges), _FIELD_CHECKS)
+TASK_PATCH = Shape(msgspec.json.Decoder(TaskChanges), {**_FIELD_CHECKS, "requirements": _requirements_patch})
 NEW_DRAFT = Shape(msgspec.json.Decoder(NewDraft), {"id": _uuid, **_FIELD_CHECKS})
 NEW_TASK = Shape(
     msgspec.json.Decoder(NewTask),
@@ -214,7 +248,7 @@ def read(body: bytes, shape: Shape) -> dict[str, Json]:
             return _read_slowly(body, shape)
         values = {name: value for name in shape.checks if (value := getattr(struct, name)) is not UNSET}
         requirements = values.get("requirements")
-        if b"\\u0000" not in body and not (requirements and requirements_violations(requirements)):
+        if b"\\u0000" not in body and not (requirements and shape.checks["requirements"]("", requirements)):
             return _canonical(values)
     return _read_slowly(body, shape)
 
@@ -236,21 +270,28 @@ def _read_slowly(body: bytes, shape: Shape) -> dict[str, Json]:
     values = read_any(body)
     if not isinstance(values, dict):
         raise Invalid([_wrong_type("", "an object")])
-    found = []
+    found: list[Violation] = []
+    total = 0
     for name, value in values.items():
-        pointer = f"/{_escaped(name)}"
         check = shape.checks.get(name)
         if check is None:
-            found.append(_unknown(name, pointer))
-        elif value is not None:
-            found += check(pointer, value)
-        elif not shape.nullable:
-            found.append(_wrong_type(pointer, "a value, not null"))
+            total += 1
+            if len(found) < MAX_VIOLATIONS:
+                found.append(_unknown(name, _below("", name)))
+            continue
+        pointer = f"/{_escaped(name)}"
+        if value is not None:
+            violations = check(pointer, value)
+        else:
+            violations = [] if shape.nullable else [_wrong_type(pointer, "a value, not null")]
+        total += len(violations)
+        found += violations
     for name in shape.required:
         if (shape.nullable and values.get(name) in (None, "")) or name not in values:
+            total += 1
             found.append(Violation(f"/{name}", "required", "It is required."))
     if found:
-        raise Invalid(found)
+        raise Invalid(found, total)
     return _canonical({name: _typed(name, value) for name, value in values.items()})
 
 

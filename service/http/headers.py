@@ -36,8 +36,8 @@ PREFLIGHT_MAX_AGE = 600
 
 REQUEST_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id"
 RESPONSE_HEADERS = (
-    "ETag, Last-Modified, Location, Retry-After, Server-Timing, X-Request-Id,"
-    " X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    "ETag, Last-Modified, Link, Location, Retry-After, Server-Timing, WWW-Authenticate, X-Head, X-Next-After,"
+    " X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, X-Task-Version"
 )
 
 

@@ -3,6 +3,7 @@
 import json as stdlib_json
 import math
 import re
+from codecs import BOM_UTF8
 from typing import NoReturn
 
 import msgspec
@@ -21,6 +22,8 @@ class OutOfRange:
 
 def read_any(body: bytes) -> Json:
     """The JSON value. Raises the problem `malformed-json`."""
+    if body.startswith(BOM_UTF8):
+        raise Problem("malformed-json", "The body begins with a byte order mark. Send UTF-8 without one.")
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError:

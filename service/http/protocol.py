@@ -1,6 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, with timeouts for requests and limits for heads and connections."""
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,12 @@ KEEP_ALIVE = 20
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's head, roughly."""
+
+MAX_REQUEST = 3 * 1024 * 1024
+"""Bytes of a whole request, however they are framed: no body that is read is as large."""
+
+SEND_TIMEOUT = 20
+"""Seconds in which a client must take some of what waits to be sent, or the connection is closed."""
 
 CLOSE_DELAY = 0.5
 """Seconds that an idle connection is kept open when the process ends: its client may just be sending."""
@@ -36,6 +43,19 @@ def _refusal(status: HTTPStatus, detail: str) -> bytes:
     return head.encode() + body
 
 
+_UPGRADE = re.compile(rb"(?i)\r\nupgrade(?=[ \t]*:)")
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The head that `data` begins with, with the header Upgrade renamed: it is ignored, as RFC 9110 allows.
+
+    llhttp takes what follows an upgrade for another protocol, and so drops the request's body.
+    """
+    end = data.find(b"\r\n\r\n")
+    end = len(data) if end < 0 else end
+    return _UPGRADE.sub(b"\r\nx-grade", data[:end]) + data[end:]
+
+
 class HttpProtocol(HttpToolsProtocol):
     """A connection that is closed when a request does not arrive, or not completely, in time.
 
@@ -48,7 +68,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._request_since: float | None = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
         self._head_size = 0
+        self._request_size = 0
         self._in_head = True
         self._leaving = False
 
@@ -62,12 +84,19 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._send_timer):
+            if timer:
+                timer.cancel()
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._in_head and (b"pgrade" in data or b"PGRADE" in data):
+            data = _without_upgrade(data)
         super().data_received(data)
+        if self._request_since is not None:
+            self._request_size += len(data)
+            if self._request_size > MAX_REQUEST and not self.transport.is_closing():
+                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large.")
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD and not self.transport.is_closing():
@@ -75,7 +104,33 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+        if self._in_head and not self._idle():
+            # The requests before it are answered first; after the last of them the connection is closed.
+            (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
+            self.flow.pause_reading()
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+
+    @override
+    def _should_upgrade(self) -> bool:
+        return False
+
+    @override
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser has dropped the body: the request must not be carried out.
+        self.cycle.disconnected = True
+        self._refuse(HTTPStatus.NOT_IMPLEMENTED, "The connection cannot be upgraded.")
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT, self.transport.abort)
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._send_timer:
+            self._send_timer.cancel()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         self.transport.write(_refusal(status, detail))
@@ -89,6 +144,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
 
     @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers are dropped: they would count as headers
+            super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_size = 0
@@ -99,6 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._request_since = None
+        self._request_size = 0
         super().on_message_complete()
 
     def _check_timeout(self) -> None:

@@ -1,7 +1,7 @@
 """One HTTP request as the routes see it: its user, headers, query and body, and the write request made of them."""
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from hashlib import sha256
 from random import getrandbits
@@ -10,11 +10,12 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
+from litestar.datastructures.headers import Accept
 from msgspec.structs import replace
 
 from domain.commands import Command, Metadata
 from projections.current_task import Snapshot
-from projections.times import parse_rfc3339
+from projections.times import moment_of, parse_rfc3339
 from service.http.auth import UUID_TEXT, User
 from service.http.headers import Header
 from service.http.problems import Problem
@@ -35,7 +36,8 @@ TASKS = "/api/v1/tasks"
 """The path of the tasks."""
 
 _TASK_PATH = re.compile(TASKS + r"/[^/]{36}\Z")
-_TAG = re.compile(r'(?:W/)?"([0-9]{1,19})"\Z')
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,19})(?:-[a-z]{1,16})?"\Z')
+_ENCODING_SUFFIX = re.compile(r'-(?:gzip|br|deflate|zstd)"\Z')
 _KEY = re.compile(rb"[\x21-\x7e]{1,64}\Z")
 _WHOLE = re.compile(r"-?[0-9]{1,100}\Z")
 
@@ -45,17 +47,22 @@ class Disconnected(Exception):
 
 
 class Request:
-    """One request. `now` is when it arrived, in microseconds since 1970, UTC; `known_user` is None without a token.
+    """One request. `now` is when it arrived, with its body if it has one, in microseconds since 1970, UTC.
+
+    `known_user` is None without a token. `parameters` are those that the route's query may have, and whether more than
+    once.
 
     `response_headers` are those that the response has in addition to its own, whatever it is.
     """
 
     __slots__ = (
+        "clock",
         "headers",
         "is_autosave",
         "known_user",
         "method",
         "now",
+        "parameters",
         "path",
         "query_string",
         "receive",
@@ -64,10 +71,12 @@ class Request:
         "scope",
     )
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, now: int) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, clock: Callable[[], int]) -> None:
         self.scope = scope
         self.receive = receive
-        self.now = now
+        self.clock = clock
+        self.now = clock()
+        self.parameters: Mapping[str, bool] = {}
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
@@ -100,8 +109,8 @@ class Request:
 
     async def body(self) -> bytes:
         """The complete body. Raises the problem `body-too-large`, and `Disconnected` where the client leaves."""
-        length = self.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > MAX_BODY:
+        length = self.headers.get(b"content-length", b"0").lstrip(b"0")
+        if length.isdigit() and (len(length) > 10 or int(length) > MAX_BODY):
             await self._refuse_size(0)
         message = await self.receive()
         if message["type"] == "http.disconnect":
@@ -131,6 +140,8 @@ class Request:
         media_type = self.media_type()
         if media_type not in media_types and not (optional and media_type == "" and not self._has_body()):
             raise Problem("unsupported-media-type", f"Send {' or '.join(media_types)}.")
+        if self.headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
+            raise Problem("unsupported-media-type", "Send the body without Content-Encoding.")
         return await self.body()
 
     def _has_body(self) -> bool:
@@ -153,8 +164,13 @@ class Request:
         value = self.header(b"if-none-match")
         if value is None:
             return True
-        tags = {tag.strip().removeprefix("W/") for tag in value.split(",")}
+        tags = {_ENCODING_SUFFIX.sub('"', tag.strip().removeprefix("W/")) for tag in value.split(",")}
         return "*" not in tags and f'"{tag}"' not in tags
+
+    def preferred(self, *media_types: str) -> str:
+        """The one of the media types that Accept prefers, the first where it names none of them (RFC 9110)."""
+        best = Accept(self.header(b"accept") or "").best_match([*media_types], default=media_types[0])
+        return best or media_types[0]
 
     def idempotency_key(self, body: bytes, status: int) -> IdempotencyKey | None:
         """The request's key, with the hash of method, target and body, for a success of `status`."""
@@ -163,7 +179,8 @@ class Request:
             return None
         if not _KEY.match(value):
             raise Problem("malformed-parameter", "Idempotency-Key must have 1 to 64 visible ASCII characters.")
-        request = b"\n".join((self.method.encode(), self.path.encode(), self.query_string, body))
+        media_type = self.media_type().encode()
+        request = b"\n".join((self.method.encode(), self.path.encode(), self.query_string, media_type, body))
         return IdempotencyKey(self.user.id, value.decode(), sha256(request).digest(), status)
 
     async def read_change(
@@ -171,6 +188,8 @@ class Request:
     ) -> tuple[bytes, IdempotencyKey | None]:
         """The body and the key of a change that answers `status`; refused in the order of docs/api.md, Errors."""
         body = await (self.json_body(*media_types, optional=optional) if media_types else self.body())
+        self.now = self.clock()
+        self.query()
         key = self.idempotency_key(body, status)
         self.expected()
         return body, key
@@ -203,22 +222,35 @@ class Request:
         return WriteRequest(task_id, command, metadata, key, proven, precondition)
 
     def query(self) -> "Query":
-        """The query's parameters. Raises the problem `malformed-parameter`."""
-        return Query(self.query_string)
+        """The query's parameters. Raises the problem `malformed-parameter`, also for one that is not declared."""
+        return Query(self.query_string, self.parameters)
 
 
 class Query:
-    """The parameters of a query; of one that is repeated the last counts."""
+    """The parameters of a query. `declared` are those that it may have, and whether more than once."""
 
-    def __init__(self, query_string: bytes) -> None:
+    def __init__(self, query_string: bytes, declared: Mapping[str, bool]) -> None:
         try:
             pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
         except ValueError:
             raise Problem("malformed-parameter", "The query is not UTF-8, percent-encoded.") from None
-        self._values = dict(pairs)
+        self._values: dict[str, str] = {}
         for name, value in pairs:
             if "\0" in name + value:
                 raise Problem("malformed-parameter", "The query contains U+0000.")
+            if name not in declared:
+                known = ", ".join(declared) or "none"
+                raise Problem("malformed-parameter", f"There is no parameter {name[:64]!r} here: {known}.")
+            if name not in self._values:
+                self._values[name] = value
+            elif declared[name]:
+                self._values[name] += f",{value}"
+            else:
+                raise Problem("malformed-parameter", f"The parameter {name} is repeated.")
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """All parameters; the values of one that was repeated are joined by commas."""
+        return list(self._values.items())
 
     def text(self, name: str) -> str | None:
         """A parameter's text, None where it is absent."""
@@ -263,7 +295,9 @@ class Query:
             return None
         try:
             # A plus sign that was not percent-encoded has become a space.
-            return parse_rfc3339(text.replace(" ", "+") if "T" in text.upper() else text)
+            moment = parse_rfc3339(text.replace(" ", "+") if "T" in text.upper() else text)
+            moment_of(moment)  # within the calendar in UTC, too
+            return moment
         except (ValueError, OverflowError, msgspec.ValidationError):
             raise Problem("malformed-parameter", f"{name} must be an RFC 3339 date-time with an offset.") from None
 

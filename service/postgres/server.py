@@ -72,7 +72,10 @@ SETTINGS = {
 SHARED_BUFFERS = ("256MB", "64MB", "16MB")  # the next where the machine cannot give the one before
 SOCKET_PATH_BYTES = 103  # on macOS; Linux allows 107
 LOG_BYTES = 10_000_000  # a longer log is set aside by the next start
+PID_FILE_TIMEOUT = 10.0  # seconds after which a pid file that cannot be read is what a power failure left
 STOP_TIMEOUT = 60.0  # seconds; it then goes on stopping by itself
+
+_LIBPQ_VARIABLE = re.compile("PG[A-Z]+")
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -99,6 +102,7 @@ def embedded_server(data_dir: Path, *, start_timeout: float = 600) -> Iterator[s
     `start_timeout` is in seconds and includes recovery after a crash. Raises `EmbeddedError` on entry only: a server
     that does not stop on leaving is logged, and the next process adopts it.
     """
+    _forget_variables_of_libpq()
     deadline = time.monotonic() + start_timeout
     server = _Server(data_dir.resolve())
     with ExitStack() as stack:
@@ -117,6 +121,12 @@ def embedded_server(data_dir: Path, *, start_timeout: float = 600) -> Iterator[s
         yield url
 
 
+def _forget_variables_of_libpq() -> None:
+    """Remove PGHOSTADDR, PGOPTIONS, PGSERVICE and the like from the environment: they are meant for other servers."""
+    for name in [name for name in os.environ if _LIBPQ_VARIABLE.fullmatch(name)]:
+        del os.environ[name]
+
+
 def revive(data_dir: Path, *, start_timeout: float = 600) -> bool:
     """Start the server again if it died, under the URL that it had; returns whether it did.
 
@@ -125,7 +135,7 @@ def revive(data_dir: Path, *, start_timeout: float = 600) -> bool:
     server = _Server(data_dir.resolve())
     try:
         with server.opened("postgres.alive") as alive:
-            if not _locked(alive):
+            if not _locked(alive) or server.started_by_others():
                 return False
         deadline = time.monotonic() + start_timeout
         with server.mutex(deadline):
@@ -224,7 +234,7 @@ class _Server:
     def url(self) -> str:
         """The URL, or nothing as long as the server does not answer; starts it where there is none."""
         with self.opened("postgres.alive") as alive:
-            if _locked(alive):
+            if _locked(alive) and not self.started_by_others():
                 with _launching:
                     self.launch(alive)
                 return ""
@@ -243,6 +253,20 @@ class _Server:
         except psycopg.Error as error:
             raise EmbeddedError(f"the database {DATABASE} cannot be created: {error}") from error
         return f"postgresql://{USER}@/{DATABASE}?{where}"
+
+    def started_by_others(self) -> bool:
+        """Whether a server runs, or is starting, that none of us launched: by `pg_ctl restart`, for instance."""
+        pid_file = self.read_pid_file()
+        if pid_file is None:
+            try:  # it may just be written
+                return time.time() - (self.pgdata / "postmaster.pid").stat().st_mtime < PID_FILE_TIMEOUT
+            except FileNotFoundError:
+                return False
+        try:
+            command = Path(f"/proc/{pid_file.pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return os.fsencode(self.pgdata) in command
 
     def launch(self, alive: int) -> None:
         if self.launches:
@@ -370,7 +394,7 @@ class _Server:
         with self.opened("postgres.alive") as alive:
 
             def stopped() -> bool:
-                if _locked(alive):
+                if _locked(alive) and not self.started_by_others():
                     return True
                 pid_file = self.read_pid_file()
                 if asked and pid_file is None:

@@ -38,20 +38,72 @@ LONG_READS = POOL_SIZE // 2
 """Connections that such reads may have at a time, so that they never keep all the others waiting."""
 
 
+CONNECTION = {
+    "autocommit": True,
+    "connect_timeout": 2,
+    "tcp_user_timeout": 2000,
+    "application_name": "palimpsest",
+    "client_encoding": "utf8",
+}
+"""How every connection of the service is made; timeouts in seconds and in milliseconds, as libpq wants them."""
+
+# What the code relies on, whatever the environment, the role or the database say by default. A weaker durability than
+# a standby's disk is raised, since an answer is sent only when the change is durable.
+_SESSION = """
+SET search_path = public;
+SET default_transaction_isolation = 'read committed';
+SET default_transaction_read_only = off;
+SET default_transaction_deferrable = off;
+SET DateStyle = 'ISO, MDY';
+SET IntervalStyle = 'postgres';
+SET TimeZone = 'UTC';
+SET bytea_output = 'hex';
+SET extra_float_digits = 1;
+SET standard_conforming_strings = on;
+SET statement_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
+"""
+
+_SHORT_WORK = (
+    _SESSION
+    + """
+SET lock_timeout = '1500ms';
+SELECT set_config('transaction_timeout', '30s', false) WHERE current_setting('server_version_num')::int >= 170000;
+"""
+)
+_LONG_WORK = _SESSION + "SET lock_timeout = '5s'"
+
+
 async def configure(connection: AsyncConnection[Any]) -> None:
-    """What every connection of the service has in common."""
+    """Make the connection ready for requests: it counts only once this is done."""
     set_json_loads(msgspec.json.decode, connection)
-    await connection.execute("SET lock_timeout = '1500ms'")
-    await connection.execute("SET TimeZone = 'UTC'")
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    if connection.info.server_version >= 170000:
-        await connection.execute("SET transaction_timeout = '30s'")
+    await connection.execute(_SHORT_WORK)
 
 
-CONNECTION = {"autocommit": True, "connect_timeout": 2, "tcp_user_timeout": 2000, "application_name": "palimpsest"}
-"""How every connection of the service is made."""
+async def open_connection(database_url: str) -> AsyncConnection[Any]:
+    """A connection outside the pool, ready for requests. Raises psycopg.Error or OSError; then none is left open."""
+    connection = await AsyncConnection.connect(database_url, **CONNECTION)  # type: ignore[arg-type]
+    try:
+        await configure(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def connect(database_url: str, *, connect_timeout: int = 2) -> Connection[Any]:
+    """A synchronous connection for long work, without a limit on the time of a transaction."""
+    parameters: dict[str, Any] = {**CONNECTION, "connect_timeout": connect_timeout}
+    connection = psycopg.connect(database_url, **parameters)
+    try:
+        set_json_loads(msgspec.json.decode, connection)
+        connection.execute(_LONG_WORK)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 class ReadingPool(AsyncConnectionPool[AsyncConnection[Any]]):
@@ -129,11 +181,3 @@ def _hang_up(connection: AsyncConnection[Any], read_timeout: float) -> None:
         log.warning("no answer from the store within %s s, closing the connection", read_timeout)
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
-
-
-def connect(database_url: str) -> Connection[Any]:
-    """A connection for long work in order of positions, outside the pool."""
-    connection = psycopg.connect(database_url, **CONNECTION)  # type: ignore[arg-type]
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET lock_timeout = '5s'")
-    return connection

@@ -21,6 +21,9 @@ CHUNK = 256
 WINDOW = 100_000
 """Positions that a page under a type filter looks at, at most."""
 
+_MAX_AFTER = 2**63 - 1 - WINDOW
+"""Beyond it the end of the window would be no bigint; no position is ever there."""
+
 MOMENT_BLOCK = 1024
 """Positions that share one row of the view `moment`."""
 
@@ -114,7 +117,9 @@ class EventLog:
         """
         query = EXTENT if filters.task_id is None else _TASK_EXTENT
         async with self._pool.long_connection() as connection:
-            cursor = await connection.execute(query, {**_arguments(filters), "after": after, "limit": limit})
+            cursor = await connection.execute(
+                query, {**_arguments(filters), "after": min(after, _MAX_AFTER), "limit": limit}
+            )
             row = await cursor.fetchone()
         assert row is not None
         head, count, last = row

@@ -1,10 +1,16 @@
 """Forward-only migrations: the SQL files of `migrations/`, each applied once, in order, under a lock."""
 
+import logging
 from importlib.resources import files
+from typing import Any
 
 import psycopg
 
 from service.store import locks
+from service.store.connections import connect
+from service.store.log import LAST_POSITION
+
+log = logging.getLogger(__name__)
 
 _FIRST_VERSION = 150000
 
@@ -26,8 +32,9 @@ def migrate(database_url: str) -> list[str]:
     than UTF-8. Each migration commits on its own.
     """
     applied = []
-    with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
+    with connect(database_url, connect_timeout=10) as connection:
         _check_server(connection)
+        connection.execute("SET lock_timeout = 0")
         connection.execute("SELECT pg_advisory_lock(%s)", (locks.MIGRATE,))
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration ("
@@ -47,10 +54,23 @@ def migrate(database_url: str) -> list[str]:
                     connection.execute(sql.encode())
                     connection.execute("INSERT INTO schema_migration (number, name) VALUES (%s, %s)", (number, name))
                 applied.append(name)
+        _advance_sequence(connection)
     return applied
 
 
-def _check_server(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def _advance_sequence(connection: psycopg.Connection[Any]) -> None:
+    """Let the next position come after the last event, also where a restore brought back the rows alone."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (locks.APPEND,))
+        moved = connection.execute(
+            "SELECT setval('draft_events_position', last) FROM draft_events_position,"
+            f" ({LAST_POSITION}) AS log (last) WHERE last > last_value"
+        ).fetchone()
+    if moved:
+        log.warning("the sequence of positions lagged: the next position comes after %s", moved[0])
+
+
+def _check_server(connection: psycopg.Connection[Any]) -> None:
     if connection.info.server_version < _FIRST_VERSION:
         raise SchemaError("PostgreSQL 15 or newer is needed.")
     encoding = connection.info.parameter_status("server_encoding")

@@ -11,10 +11,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 import psycopg
 from psycopg import Connection, sql
-from psycopg.types.json import set_json_loads
 
 from domain.task import Task
 from projections.current_task import COLUMNS, Snapshot, snapshot_of
@@ -72,20 +70,6 @@ class Remembered(NamedTuple):
 
 TaskRows = tuple[UUID, Remembered | None, Iterator[LogRow]]
 """A task, what the view remembers of it, and its rows in the order of versions; to be read before the next task."""
-
-
-def open_reading_connection(database_url: str) -> Connection[Any]:
-    """A connection for long reading."""
-    connection = psycopg.connect(
-        database_url,
-        autocommit=True,
-        connect_timeout=10,
-        application_name="palimpsest audit",
-        client_encoding="utf8",
-        options="-c TimeZone=UTC",
-    )
-    set_json_loads(msgspec.json.decode, connection)
-    return connection
 
 
 def count_events(connection: Connection[Any]) -> int:

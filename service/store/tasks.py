@@ -49,6 +49,13 @@ async def read_snapshots(connection: AsyncConnection[Any], task_ids: Sequence[UU
     return {snapshot.task.id: snapshot for snapshot in map(snapshot_of, await cursor.fetchall())}
 
 
+_MAY_WRITE = """
+SELECT has_table_privilege('draft_events', 'SELECT, INSERT') AND has_table_privilege('current_task', 'SELECT, INSERT')
+    AND has_table_privilege('current_task', 'UPDATE') AND has_table_privilege('idempotency_key', 'INSERT')
+    AND has_function_privilege('append_events(uuid[], bigint[], json, json, json, json)', 'EXECUTE')
+"""
+
+
 class Store:
     """The queries of requests. One pool, opened and closed by the application."""
 
@@ -113,14 +120,17 @@ class Store:
                 return
 
     async def require_writable(self) -> None:
-        """Raise `StoreUnavailable` unless the store can record changes."""
+        """Raise `StoreUnavailable`, or one of `UNAVAILABLE`, unless a change would be recorded now.
+
+        It commits an empty message to the write-ahead log, as durably as a change, and asks for the rights that
+        `append_events` needs.
+        """
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
-            )
+            cursor = await connection.execute(_MAY_WRITE)
             row = await cursor.fetchone()
-        if row is None or row[0]:
-            raise StoreUnavailable("The store is read-only.")
+            if row is None or not row[0]:
+                raise StoreUnavailable("The role may not write the tables of the store.")
+            await connection.execute("SELECT pg_logical_emit_message(true, 'palimpsest', '')")
 
     async def claim_job(self, name: str, seconds: float) -> bool:
         """Whether this process may do a job that was last begun at least `seconds` ago."""
@@ -133,8 +143,8 @@ class Store:
             )
             return await cursor.fetchone() is not None
 
-    async def overdue(self, now: int, limit: int = 500) -> list[UUID]:
-        """Drafts whose life is over at the time `now` and not recorded as expired; empty when there are no more."""
+    async def overdue(self, now: int, after: UUID | None, limit: int = 500) -> list[UUID]:
+        """Drafts whose life is over at `now` and not recorded as expired, by id, after one of them; at most `limit`."""
         async with self._pool.connection(read_timeout=None) as connection:
             # Most that come up have been changed since: they are looked at again when their new life ends.
             await connection.execute(
@@ -142,8 +152,9 @@ class Store:
                 (moment_of(now), moment_of(now)),
             )
             cursor = await connection.execute(
-                "SELECT id FROM current_task WHERE sweep_at <= %s AND status = 'draft' LIMIT %s",
-                (moment_of(now), limit),
+                "SELECT id FROM current_task WHERE sweep_at <= %s AND status = 'draft'"
+                " AND (%s::uuid IS NULL OR id > %s) ORDER BY id LIMIT %s",
+                (moment_of(now), after, after, limit),
             )
             return [row[0] for row in await cursor.fetchall()]
 

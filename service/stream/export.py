@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from psycopg import Connection
 
-from projections.history import envelope
+from projections.history import envelope, one_line
 from projections.redaction import redacted
 from service.store.codec import LoggedEvent, logged
 from service.store.connections import connect
@@ -185,7 +185,7 @@ def _write(directory: Path, day: int, kind: Format, rows: list[LoggedEvent], wri
 def _write_lines(path: Path, rows: Sequence[LoggedEvent], redact: bool) -> None:
     envelopes = (envelope(*row) for row in rows)
     shown = map(redacted, envelopes) if redact else envelopes
-    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in shown))
+    path.write_bytes(one_line(b"".join(msgspec.json.encode(row) + b"\n" for row in shown)))
 
 
 def _keep(directory: Path, manifest: Manifest) -> None:

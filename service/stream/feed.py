@@ -17,10 +17,10 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
-from projections.history import Envelope, envelope
+from projections.history import Envelope, envelope, one_line
 from projections.redaction import redacted
 from service.store.codec import LogRow, recorded
-from service.store.connections import CONNECTION, configure
+from service.store.connections import open_connection
 from service.store.log import CHUNK, EventLog, Filters, read_last_position, read_rows
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Run:
 
 
 def _frame(item: Envelope, redact: bool) -> bytes:
-    body = _encode(redacted(item) if redact else item)
+    body = one_line(_encode(redacted(item) if redact else item))
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (item.position, item.type.encode(), body)
 
 
@@ -187,7 +187,7 @@ class Feed:
         """Follow the log while there are readers; a lost connection is made again."""
         while True:
             try:
-                async with await _connect(self._database_url) as connection:
+                async with await open_connection(self._database_url) as connection:
                     await connection.execute("LISTEN draft_events")
                     await self._follow(connection)
             except (psycopg.Error, OSError, TimeoutError) as error:
@@ -233,9 +233,3 @@ class Feed:
             size += self._recent[keep].size
         del self._recent[:keep]
         self._size = size
-
-
-async def _connect(database_url: str) -> AsyncConnection[Any]:
-    connection = await AsyncConnection.connect(database_url, **CONNECTION)  # type: ignore[arg-type]
-    await configure(connection)
-    return connection

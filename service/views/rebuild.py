@@ -16,7 +16,6 @@ from domain.errors import HistoryCorrupt
 from service.proof.check import Verdict
 from service.store import locks
 from service.store.connections import connect
-from service.store.scan import open_reading_connection
 from service.views.shadow import CannotSwap, Tables, drop_shadow, lock_originals, make_shadow, swap_in
 
 BATCH = 2000
@@ -82,7 +81,7 @@ def rebuild(
     Raises `RebuildRefused`, `RebuildRunning`, `CannotSwap`, and whatever the view raises for an event.
     """
     tables = Tables(view.schema, view.tables, f"{view.name}_shadow")
-    with open_reading_connection(database_url) as reading, connect(database_url) as connection:
+    with connect(database_url, connect_timeout=10) as reading, connect(database_url) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (locks.REBUILD,)).fetchone()
         if not row or not row[0]:
             raise RebuildRunning("another rebuild is running")

@@ -16,7 +16,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from service.store.connections import CONNECTION, configure
+from service.store.connections import open_connection
 
 COMMIT_TIMEOUT = 1.5
 """Seconds that a request waits for a store that does not answer, and that a connection may take to be ready."""
@@ -57,9 +57,8 @@ class WriterConnection:
         """
         if self._connection is None or self._connection.closed:
             async with asyncio.timeout(COMMIT_TIMEOUT):
-                connection = await AsyncConnection.connect(self._database_url, **CONNECTION)  # type: ignore[arg-type]
+                connection = await open_connection(self._database_url)
                 try:
-                    await configure(connection)
                     await connection.execute(_SETUP)
                     self._backend = await _backend_of(connection)
                 except BaseException:

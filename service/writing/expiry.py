@@ -6,12 +6,12 @@ Every process asks each minute; the store lets one of them do it.
 import asyncio
 import logging
 from collections.abc import Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from domain.commands import ExpireDraft, Metadata
-from domain.errors import Refusal
+from service.store.errors import StoreUnavailable
 from service.store.tasks import Store
-from service.writing.requests import WriteRequest
+from service.writing.requests import Overloaded, WriteRequest
 from service.writing.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -53,15 +53,21 @@ class Sweep:
 
 
 async def sweep(store: Store, writer: Writer, clock: Callable[[], int]) -> int:
-    """Record the expiry of every draft past its life; returns how many. Removes old idempotency keys."""
+    """Record the expiry of every draft past its life; returns how many. Removes old idempotency keys.
+
+    A draft that cannot be expired is logged and left for the next sweep: each is tried once.
+    """
     expired = 0
-    while overdue := await store.overdue(clock()):
-        for task_id in overdue:
+    last: UUID | None = None
+    while overdue := await store.overdue(clock(), last):
+        for last in overdue:
             metadata = Metadata(clock(), "system", str(uuid4()))
             try:
-                await writer.submit(WriteRequest(task_id, ExpireDraft(), metadata))
+                await writer.submit(WriteRequest(last, ExpireDraft(), metadata))
                 expired += 1
-            except Refusal as refusal:
-                log.error("a draft cannot be expired: %s", refusal, extra={"task_id": str(task_id)})
+            except (StoreUnavailable, Overloaded):
+                raise
+            except Exception as error:
+                log.error("a draft cannot be expired: %s", error, extra={"task_id": str(last)})
     await store.forget_keys(KEEP_KEYS_HOURS)
     return expired

@@ -21,7 +21,7 @@ from psycopg import errors as pg
 
 from domain.errors import HistoryCorrupt
 from projections.current_task import Snapshot
-from service.store.errors import StoreUnavailable
+from service.store.errors import UNAVAILABLE, StoreUnavailable
 from service.store.tasks import read_snapshots
 from service.writing.append import append
 from service.writing.batch import Batch, PendingWrite, StoredKey, StoredKeys, TaskWrites
@@ -152,9 +152,10 @@ class Writer:
             batch = self._take_batch()
             if batch.undecided:
                 batch.decide(*await _read(connection, batch.undecided))
-        except (psycopg.OperationalError, OSError, TimeoutError) as error:
+        except UNAVAILABLE as error:
             log.warning("no connection to the store: %s", error)
             self._cache.clear()
+            await self._connection.close()
             batch = batch or self._take_batch()
             await asyncio.sleep(RECONNECT_PAUSE)
             return [pending for pending in batch.pending if not pending.future.done()]
@@ -187,8 +188,10 @@ class Writer:
             self._cache.clear()
             if not self._connection.is_open:
                 return await self._look_up(batch, error)
-            if isinstance(error, psycopg.OperationalError):
+            if isinstance(error, UNAVAILABLE):
                 log.warning("the store refused a batch: %s", error)
+                if not isinstance(error, psycopg.OperationalError):
+                    await self._connection.close()  # the next one may lead to a server that can record
                 return _fail(batch, StoreUnavailable("The store cannot record changes at the moment."))
             if len(batch) > 1:
                 middle = len(batch) // 2

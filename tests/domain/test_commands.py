@@ -349,3 +349,29 @@ def test_creating_and_publishing_in_one_go_is_all_or_nothing() -> None:
 
     draft.task = None
     draft.refuses(CreateDraft(TTL, Content({**READY, "description": ""}), publish=RULES), NotPublishable)
+
+
+def test_texts_are_taken_with_one_kind_of_line_end() -> None:
+    draft = Draft(description="one\r\ntwo\rthree", title="a\r\nb")
+
+    draft.do(ChangeTranscript("said\r\nagain"))
+    events = draft.do(ChangeFields({"description": "one\r\ntwo\r\nthree!"}))
+
+    assert (draft.state.title, draft.state.transcript) == ("a\nb", "said\nagain")
+    assert data(events) == [DraftFieldChanged("description", Edit(13, 0, "!"))]
+    assert draft.do(ChangeFields({"description": "one\ntwo\nthree!"})) == []
+
+
+def test_what_cannot_be_seen_is_no_content() -> None:
+    unseen = "\u200b" * 25
+    draft = Draft(description=unseen, category="\ufeff", task_type="\u2060", title=unseen)
+
+    refusal = draft.refuses(PublishDraft(RULES), NotPublishable)
+
+    assert isinstance(refusal, NotPublishable)
+    assert [violation.pointer for violation in refusal.violations] == [
+        "/description",
+        "/category",
+        "/task_type",
+        "/budget_usd",
+    ]

@@ -1,9 +1,10 @@
 """The splice (contract section 6): one edit turns the old text into the new."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.text import Edit, apply_edit, cut_at_word, find_edit
+from domain.text import Edit, apply_edit, cut_at_word, find_edit, visible_length, with_newlines
 
 # Few letters, so that runs and repetitions are common; one astral and one combining character.
 texts = st.text(alphabet="ab \n😀\u0301", max_size=40) | st.text(max_size=40)
@@ -59,3 +60,32 @@ def test_a_text_is_cut_between_words() -> None:
 
 def test_a_word_that_fills_most_of_the_limit_is_cut_itself() -> None:
     assert cut_at_word("a " + "b" * 20, 10) == "a " + "b" * 8
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["👩‍👩‍👧", "👍🏽", "e\u0301\u0323", "🇩🇪", "☺\ufe0f"],
+    ids=["joined", "skin tone", "accents", "flag", "variation"],
+)
+def test_no_character_is_cut_in_two(character: str) -> None:
+    word = "a" * 19 + character + "b" * 20
+
+    for limit in range(20, 19 + len(character)):
+        assert cut_at_word(word, limit) == "a" * 19
+    assert cut_at_word(word, 19 + len(character)) == "a" * 19 + character
+
+
+def test_flags_are_cut_between_two_of_them() -> None:
+    assert cut_at_word("🇩🇪🇫🇷🇮🇹" * 4, 5) == "🇩🇪🇫🇷"
+
+
+@pytest.mark.parametrize(
+    "invisible", ["\u200b", "\u2060", "\ufeff", "\u3164", "\u00ad", "\u2800", "\ufe0f", "\u202e", "\U000e0041"]
+)
+def test_what_cannot_be_seen_has_no_length(invisible: str) -> None:
+    assert visible_length(invisible * 30) == 0
+    assert visible_length(f" {invisible} a{invisible}b \n{invisible}") == 2
+
+
+def test_every_line_end_is_a_newline() -> None:
+    assert with_newlines("a\r\nb\rc\n\r\nd") == "a\nb\nc\n\nd"

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -143,3 +144,112 @@ def test_connections_beyond_the_limit_are_closed(
         assert answered(first).startswith(b"HTTP/1.1 200")
         with connected(served[1]) as second:
             assert seconds_until_closed(second) < 0.3
+
+
+def received_until_closed(wire: socket.socket) -> bytes:
+    wire.settimeout(10)
+    answer = b""
+    try:
+        while piece := wire.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+async def reports(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the headers and the body that it got."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    report = json.dumps({"headers": sorted(name.decode() for name, _ in scope["headers"]), "body": body.decode()})
+    headers = [(b"content-length", b"%d" % len(report))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": report.encode()})
+
+
+@pytest.fixture
+def reporting() -> Iterator[int]:
+    """The port of a server that answers with what it got."""
+    port = free_port()
+    config = uvicorn.Config(reports, port=port, http=HttpProtocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, "the server listens")
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def report_of(port: int, request: bytes) -> dict[str, Any]:
+    with connected(port) as wire:
+        wire.sendall(request)
+        wire.shutdown(socket.SHUT_WR)
+        answer = received_until_closed(wire)
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    report: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return report
+
+
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade", b"UPGRADE"])
+def test_an_upgrade_is_ignored_and_the_body_read(reporting: int, name: bytes) -> None:
+    report = report_of(
+        reporting,
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n" + name + b": h2c\r\n"
+        b"Content-Length: 14\r\nConnection: close\r\n\r\n\r\nUpgrade: body",
+    )
+
+    assert report["body"] == "\r\nUpgrade: bod"[:14]
+
+
+def test_an_upgrade_that_cannot_be_ignored_is_refused_and_not_carried_out(reporting: int) -> None:
+    with connected(reporting) as wire:
+        wire.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nConnection: uPgRaDe\r\nuPgRaDe: h2c\r\nContent-Length: 4\r\n\r\nbody"
+        )
+        answer = received_until_closed(wire)
+
+    assert answer.startswith(b"HTTP/1.1 501")
+    assert b"200" not in answer.partition(b"\r\n")[0]
+
+
+def test_trailers_are_no_headers(reporting: int) -> None:
+    report = report_of(
+        reporting,
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"4\r\nbody\r\n0\r\nAuthorization: Bearer x\r\nIf-Match: *\r\n\r\n",
+    )
+
+    assert report["body"] == "body"
+    assert not {"authorization", "if-match"} & set(report["headers"])
+
+
+@pytest.mark.parametrize("piece", [b"X-More: " + b"y" * 4000 + b"\r\n", b"y" * 4096], ids=["many", "one"])
+def test_trailers_without_end_are_refused(reporting: int, piece: bytes) -> None:
+    with connected(reporting) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-First: ")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 64 * 1024 * 1024:
+                wire.sendall(piece)
+                sent += len(piece)
+
+    assert sent < 16 * 1024 * 1024
+
+
+def test_a_request_before_garbage_is_answered(reporting: int) -> None:
+    with connected(reporting) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody" + b"\0garbage\r\n\r\n")
+        answer = received_until_closed(wire)
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"body": "body"' in answer
+    assert answer.count(b"HTTP/1.1") == 1

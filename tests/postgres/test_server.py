@@ -199,6 +199,28 @@ def test_while_it_is_supervised_a_server_that_dies_comes_back_under_its_url(
     assert not postgres_processes(tmp_path / length)
 
 
+def test_a_server_that_the_operator_restarted_is_used_and_stopped(data_dir: Path) -> None:
+    with embedded_server(data_dir) as url, supervised(data_dir):
+        before = postmaster(data_dir)
+        account = (data_dir / "postgres").stat()
+        subprocess.run(
+            [programs() / "pg_ctl", "restart", "-m", "immediate", "-w", "-D", data_dir.resolve() / "postgres"],
+            user=account.st_uid,
+            group=account.st_gid,
+            extra_groups=[],
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        restarted = postmaster(data_dir)
+        assert restarted != before
+        for _ in range(20):
+            write(url, "word")
+        assert postmaster(data_dir) == restarted
+    wait_until(lambda: not postgres_processes(data_dir), "the server stops")
+
+
 def test_a_fork_while_it_is_started_again_does_not_keep_it_from_stopping(data_dir: Path) -> None:
     with ExitStack() as forks, embedded_server(data_dir) as url, supervised(data_dir):
         died = postmaster(data_dir)
@@ -239,6 +261,7 @@ def test_a_pid_file_that_was_cut_short_is_overlooked(data_dir: Path) -> None:
     with embedded_server(data_dir):
         pass
     (data_dir / "postgres" / "postmaster.pid").touch()
+    os.utime(data_dir / "postgres" / "postmaster.pid", (0, 0))
 
     with embedded_server(data_dir) as url:
         write(url, "it runs")

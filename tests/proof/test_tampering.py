@@ -11,7 +11,8 @@ from psycopg import Connection
 from domain import chain
 from service.proof.checkpoint import Checkpoint, damages, take_checkpoint
 from service.proof.verify import verdicts
-from service.store.scan import open_reading_connection, settled_position, tasks_of_log_and_view
+from service.store.connections import connect
+from service.store.scan import settled_position, tasks_of_log_and_view
 from tests.support.recording import record_drafts
 
 A = UUID("a0000000-0000-4000-8000-00000000000a")
@@ -39,7 +40,7 @@ def recorded(new_database: Callable[[], str]) -> str:
 @pytest.fixture
 def store(recorded: str) -> Iterator[Connection[Any]]:
     """The store of `recorded`, as it was at first."""
-    with open_reading_connection(recorded) as connection:
+    with connect(recorded, connect_timeout=10) as connection:
         yield connection
         for table in TABLES:
             connection.execute(f"TRUNCATE {table}".encode())

@@ -17,7 +17,8 @@ from domain.commands import AddAttachment, ChangeFields, ChangeTranscript, Disca
 from service.postgres.server import programs
 from service.proof.verify import verdicts
 from service.store import locks
-from service.store.scan import open_reading_connection, tasks_of_log_and_view
+from service.store.connections import connect
+from service.store.scan import tasks_of_log_and_view
 from service.views.current_task import CurrentTask
 from service.views.followed import VIEWS
 from service.views.rebuild import Rebuildable, RebuildRefused, RebuildRunning, Rebuilt, rebuild
@@ -52,7 +53,7 @@ def tables(database: str) -> list[str]:
 
 
 def problems(database: str) -> list[tuple[UUID, str]]:
-    with open_reading_connection(database) as connection:
+    with connect(database, connect_timeout=10) as connection:
         found = list(verdicts(tasks_of_log_and_view(connection), lambda steps: None))
     return [(verdict.task_id, verdict.problem.code) for verdict in found if verdict.problem]
 

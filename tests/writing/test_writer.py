@@ -10,7 +10,8 @@ import pytest
 
 from domain.commands import ChangeFields, Metadata
 from service.proof.verify import verdicts
-from service.store.scan import open_reading_connection, tasks_of_log_and_view
+from service.store.connections import connect
+from service.store.scan import tasks_of_log_and_view
 from service.writing import writer as writing
 from service.writing.append import append
 from service.writing.batch import TaskWrites
@@ -57,7 +58,7 @@ def states(results: list[Any]) -> list[tuple[int, str] | type[BaseException]]:
 
 
 def all_is_proven(database: str) -> bool:
-    with open_reading_connection(database) as connection:
+    with connect(database, connect_timeout=10) as connection:
         return all(verdict.ok for verdict in verdicts(tasks_of_log_and_view(connection), lambda _: None))
 
 

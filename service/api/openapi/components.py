@@ -1,5 +1,6 @@
 """What the operations share: schemas made from the structs that are read and written, parameters and headers."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from domain.task import NAME_LIMIT, REFERENCE_LIMIT, REQUIREMENTS_BYTES, REQUIREMENTS_LEVELS
 from projections.current_task import ListedTask, TaskView
 from service.api.openapi.event_schemas import MOMENT, TYPES_PATTERN, event_schemas
+from service.api.openapi.operation import Operation
 from service.api.routes.history import Difference, TaskVerdict
 from service.api.routes.publishing import PublishCheck
 from service.api.routes.tasks import STATUSES, Page
@@ -158,11 +160,16 @@ def _written() -> dict[str, Schema]:
     }
 
 
+REPEATABLE = frozenset({"type"})
+"""Parameters of a query that are lists: values separated by commas, or repeated."""
+
+
+@cache
 def parameters() -> dict[str, Schema]:
     """`components/parameters`."""
     moment = {"type": "string", "format": "date-time"}
     version = {"type": "integer", "minimum": 1, "maximum": MAX_VERSION}
-    tags = r'(W/)?"[0-9]{1,19}"'
+    tags = r'(W/)?"[0-9]{1,19}(-[a-z]{1,16})?"'
     text = {"type": "string", **NO_NUL}
     types = {"type": "string", "pattern": TYPES_PATTERN}
     day = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
@@ -234,6 +241,8 @@ def headers() -> dict[str, Schema]:
     whole = {"type": "integer", "minimum": 0}
     return {
         "X-Request-Id": _header({"type": "string", "format": "uuid"}, "The request's id: yours where it is a uuid."),
+        "X-Task-Version": _header({"type": "integer", "minimum": 1}, "The version of the task, as in the ETag."),
+        "Link": _header({"type": "string"}, 'The next page, `rel="next"`, where more follows now.'),
         "ETag": _header({"type": "string", "pattern": '^".+"$'}, 'Of a task: its version, as in `"7"`.'),
         "Last-Modified": _header(text, "The time of the last event, for people."),
         "Cache-Control": _header(text, "Whether it may be kept."),
@@ -250,3 +259,10 @@ def headers() -> dict[str, Schema]:
 
 def _header(schema: Schema, description: str) -> Schema:
     return {"required": True, "description": description, "schema": schema}
+
+
+def query_parameters(operation: Operation) -> dict[str, bool]:
+    """The names that an operation's query may have, and whether they may be repeated: such lists add up."""
+    known = parameters()
+    found = [known[name] for name in operation.parameters]
+    return {each["name"]: each["name"] in REPEATABLE for each in found if each["in"] == "query"}

@@ -45,10 +45,12 @@ def event_schemas() -> dict[str, Schema]:
         "HistoryPage": _object(
             items=_array(_reference("Envelope")),
             next_after={"type": ["integer", "null"], "description": "null where nothing follows now."},
+            has_more={"type": "boolean"},
         ),
         "EventPage": _object(
             items=_array(any_event),
             next_after={**_WHOLE, "description": "The last position that was looked at, also under filters."},
+            has_more={"type": "boolean", "description": "Whether positions follow now."},
             head={**_WHOLE, "description": "The last position there is."},
         ),
         "CloudEvents": _array(_object(**cloud)),

@@ -110,9 +110,9 @@ EXAMPLES: dict[str, Any] = {
         "next_cursor": "WzE3OTU0MzYyNzEwMDA1MTIsIjBiN2QxYTUyIl0",
     },
     "publish check": {"publishable": False, "errors": _MISSING},
-    "history": {"items": [_EVENT], "next_after": None},
+    "history": {"items": [_EVENT], "next_after": None, "has_more": False},
     "history lines": '{"position":1042,"task_id":"0b7d1a52-7a0e-4c6e-9c53-6f2d1c8e4a10","version":7}\n',
-    "event page": {"items": [_REDACTED], "next_after": 1042, "head": 1042},
+    "event page": {"items": [_REDACTED], "next_after": 1042, "head": 1042, "has_more": False},
     "cloud events": [
         {
             "specversion": "1.0",

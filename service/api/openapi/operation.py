@@ -56,7 +56,7 @@ class Operation(Struct, frozen=True):
     scopes: tuple[str, ...] = ()
 
 
-VERSIONED = ("ETag", "Last-Modified", "Cache-Control")
+VERSIONED = ("ETag", "X-Task-Version", "Last-Modified", "Cache-Control")
 CACHED = ("ETag", "Cache-Control")
 
 NOT_MODIFIED = "It is still what the If-None-Match header names."

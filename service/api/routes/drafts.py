@@ -56,7 +56,8 @@ from service.store.history import task_at_version
 async def autosave(context: Context, request: Request, task_id: str) -> Response:
     """Some new values, each that really changes one event."""
     task, body, key = await request.read_task_change(task_id, 200, JSON, MERGE_PATCH)
-    command = ChangeFields(bodies.read(body, bodies.TASK_CHANGES), request.media_type() == MERGE_PATCH)
+    merge = request.media_type() == MERGE_PATCH
+    command = ChangeFields(bodies.read(body, bodies.TASK_PATCH if merge else bodies.TASK_CHANGES), merge)
     result = await context.writer.submit(request.write_request(task, command, key))
     return await context.written(request, result)
 

@@ -21,10 +21,9 @@ from service.api.openapi.operation import (
     Content,
     Operation,
 )
-from service.api.responses import NO_STORE
+from service.api.responses import NO_STORE, lines, next_link
 from service.api.routing import route
 from service.api.streaming import StreamedResponse
-from service.http.headers import Header
 from service.http.problems import Problem
 from service.http.request import MAX_VERSION, Query, Request
 from service.store.codec import LogRow, logged
@@ -99,16 +98,23 @@ async def read_events(context: Context, request: Request) -> StreamedResponse:
     if since is not None:
         after = max(after, await log.before(since))
     extent = await log.extent(after, limit, filters)
-    accept = request.header(b"accept") or ""
-    if NDJSON in accept:
+    has_more = extent.upto < extent.head
+    media_type = request.preferred(JSON, NDJSON, CLOUD_EVENTS)
+    if media_type == NDJSON:
         pieces = _lines(log, after, extent, filters, show)
-        return StreamedResponse(200, _headers(NDJSON, extent), pieces)
-    if CLOUD_EVENTS in accept:
-        batch = _array(log, after, extent, filters, lambda row: cloud_event(show(row)), b"[", b"]")
-        return StreamedResponse(200, _headers(CLOUD_EVENTS, extent), batch)
-    end = b'],"next_after":%d,"head":%d}' % (extent.upto, extent.head)
-    page = _array(log, after, extent, filters, show, b'{"items":[', end)
-    return StreamedResponse(200, _headers(JSON, extent), page)
+    elif media_type == CLOUD_EVENTS:
+        pieces = _array(log, after, extent, filters, lambda row: cloud_event(show(row)), b"[", b"]")
+    else:
+        end = b'],"next_after":%d,"head":%d,"has_more":%s}' % (extent.upto, extent.head, _encode(has_more))
+        pieces = _array(log, after, extent, filters, show, b'{"items":[', end)
+    headers = [
+        (b"content-type", media_type.encode()),
+        NO_STORE,
+        (b"x-next-after", b"%d" % extent.upto),
+        (b"x-head", b"%d" % extent.head),
+        *(next_link(request, extent.upto, "since") if has_more else ()),
+    ]
+    return StreamedResponse(200, headers, pieces)
 
 
 def _types(query: Query) -> tuple[str, ...] | None:
@@ -121,21 +127,11 @@ def _types(query: Query) -> tuple[str, ...] | None:
     return types
 
 
-def _headers(media_type: str, extent: Extent) -> list[Header]:
-    """The extent is in the headers too, for the formats whose body has no place for it."""
-    return [
-        (b"content-type", media_type.encode()),
-        NO_STORE,
-        (b"x-next-after", b"%d" % extent.upto),
-        (b"x-head", b"%d" % extent.head),
-    ]
-
-
 async def _lines(
     log: EventLog, after: int, extent: Extent, filters: Filters, show: Shown
 ) -> AsyncGenerator[bytes, None]:
     async for chunk in log.rows(after, extent.upto, filters):
-        yield b"\n".join([*(_encode(show(row)) for row in chunk), b""])
+        yield lines(show(row) for row in chunk)
 
 
 async def _array(

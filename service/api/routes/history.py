@@ -10,8 +10,8 @@ from projections.blame import Blame, BlamedSegment
 from projections.diff import FieldDifference, diff
 from projections.history import Envelope, envelope
 from service.api.context import Context
-from service.api.openapi.operation import NDJSON, READING, TASK, Answer, Content, Operation, json_answer
-from service.api.responses import NO_STORE, Response, json_response
+from service.api.openapi.operation import JSON, NDJSON, READING, TASK, Answer, Content, Operation, json_answer
+from service.api.responses import NO_STORE, Response, json_response, lines, next_link
 from service.api.routing import route
 from service.http.problems import Problem
 from service.http.request import MAX_VERSION, Request, parse_uuid
@@ -50,6 +50,7 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
     items: list[Envelope]
     next_after: int | None
+    has_more: bool
 
 
 @route(
@@ -81,10 +82,11 @@ async def read_history(context: Context, request: Request, task_id: str) -> Resp
     async for page in context.store.events(task, after, limit + 1):
         envelopes += [envelope(*logged(row)) for row in page]
     items = envelopes[:limit]
-    if NDJSON in (request.header(b"accept") or ""):
-        lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
-        return Response(200, [(b"content-type", NDJSON.encode()), NO_STORE], lines)
-    return json_response(HistoryPage(items, items[-1].version if len(envelopes) > limit else None))
+    has_more = len(envelopes) > limit
+    link = next_link(request, items[-1].version) if has_more else []
+    if request.preferred(JSON, NDJSON) == NDJSON:
+        return Response(200, [(b"content-type", NDJSON.encode()), NO_STORE, *link], lines(items))
+    return json_response(HistoryPage(items, items[-1].version if has_more else None, has_more), more=link)
 
 
 @route(

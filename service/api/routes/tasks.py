@@ -2,12 +2,14 @@
 
 import base64
 import re
+import unicodedata
 from uuid import UUID
 
 import msgspec
 
 from domain.task import Task
 from projections.current_task import ListedTask, listed
+from projections.times import moment_of
 from service.api.context import Context
 from service.api.openapi.operation import (
     ANY,
@@ -25,6 +27,17 @@ from service.api.routing import route
 from service.http.problems import Problem
 from service.http.request import TASKS, Request, parse_uuid
 from service.store.history import task_at_time, task_at_version
+
+MAX_SEARCH = 200
+"""Characters of a search."""
+
+MAX_WORDS = 10
+"""Words of a search."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Letters of Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
 
 STATUSES = ("draft", "open", "discarded", "expired")
 
@@ -134,20 +147,32 @@ async def list_tasks(context: Context, request: Request) -> Response:
 
 
 def _word_beginnings(text: str) -> list[re.Pattern[str]]:
-    return [re.compile(r"(?<!\w)" + re.escape(word)) for word in text.casefold().split()]
+    """Patterns for the words of a search. Scripts that are written without blanks are searched within a sentence."""
+    words = _folded(text).split()
+    if len(text) > MAX_SEARCH or len(words) > MAX_WORDS:
+        message = f"q may have at most {MAX_WORDS} words and {MAX_SEARCH} characters."
+        raise Problem("malformed-parameter", message)
+    return [re.compile(("" if _UNSPACED.match(word) else r"(?<!\w)") + re.escape(word)) for word in words]
 
 
 def _searched(task: Task) -> str:
-    return f"{task.title}\n{task.description}".casefold()
+    return _folded(f"{task.title}\n{task.description}")
+
+
+def _folded(text: str) -> str:
+    """Without regard to case, and in one normal form of Unicode."""
+    return text.casefold() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
 
 
 def _cursor(text: str | None) -> Cursor | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text.encode("ascii") + b"=="), type=Cursor)
-    except ValueError:
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(text.encode("ascii") + b"=="), type=Cursor)
+        moment_of(cursor.updated_at)
+    except (ValueError, OverflowError):
         raise Problem("malformed-parameter", "cursor must be the next_cursor of a page.") from None
+    return cursor
 
 
 def _cursor_text(cursor: Cursor) -> str:
