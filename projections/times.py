@@ -1,11 +1,16 @@
 """Times: microseconds since 1970 in UTC inside, RFC 3339 text outside."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
 from domain.task import MICROSECONDS
+
+Clock = Callable[[], int]
+"""Microseconds since 1970, UTC."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,3 +38,8 @@ def parse_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError("an offset or Z is needed")
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def system_clock() -> int:
+    """The time of the machine's clock."""
+    return time.time_ns() // 1000

@@ -7,7 +7,8 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
-from service.api.context import Clock, Context, system_clock
+from projections.times import Clock, system_clock
+from service.api.context import Context
 from service.api.openapi.components import query_parameters
 from service.api.openapi.document import encoded_document
 from service.api.rings import Admitted, Dispatch, Framed, Measured, framework_problem

@@ -1,8 +1,6 @@
 """What the routes work with: settings, clock, store, writer and feed, made by the composition root."""
 
 import logging
-import time
-from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -12,6 +10,7 @@ from domain import json_values as json
 from domain.errors import TaskNotFound, VersionMismatch
 from domain.task import FIELDS, Task
 from projections.current_task import Snapshot
+from projections.times import Clock
 from service.api.responses import Response, task_headers, task_response
 from service.http.auth import Verifier
 from service.http.problems import Problem, problem_of
@@ -28,14 +27,6 @@ from service.writing.requests import Committed, Overloaded, Replayed
 from service.writing.writer import Writer
 
 log = logging.getLogger(__name__)
-
-Clock = Callable[[], int]
-"""Microseconds since 1970, UTC."""
-
-
-def system_clock() -> int:
-    """The time of the machine's clock."""
-    return time.time_ns() // 1000
 
 
 class Context(msgspec.Struct, frozen=True, eq=False):

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from service.api.context import system_clock
+from projections.times import system_clock
 from service.cli.checkpoint import checkpoint
 from service.cli.export import export, project
 from service.cli.rebuild import rebuild

@@ -17,7 +17,6 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
-from service.application import App, create_app
 from service.http.auth import public_keys, read_key_file
 from service.http.protocol import CONNECTIONS, KEEP_ALIVE, HttpProtocol
 from service.logs import configure_logs
@@ -100,8 +99,10 @@ def require_free_address(settings: Settings) -> None:
         raise SettingError(f"{name}: cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
 
 
-def app_of_process(shared: Path) -> App:
+def app_of_process(shared: Path) -> Any:
     """The application of one server process, configured by the environment, with its slot in the shared directory."""
+    from service.application import create_app  # for this process alone: the one that starts it needs none of it
+
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     end_with_parent()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import uvicorn
 
-from service.api.context import system_clock
+from projections.times import system_clock
 from service.application import App, create_app
 from service.cli.serving import uvicorn_config
 from service.settings import read_settings
