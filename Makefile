@@ -20,7 +20,7 @@ run: install ## Start the service
 	@$(BIN)/palimpsest serve
 
 # Several processes, because much of a test is waiting. Tests that measure a service under load run alone.
-PARALLEL := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+PARALLEL := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test: install ## Run the tests, but for the long forms below
 	$(PARALLEL) -m "not slow and not load"

@@ -69,7 +69,7 @@ def seen(response: httpx.Response) -> Answer:
             answer["errors"] = [reduced(error) for error in problem["errors"]]
         return answer | {name: problem[name] for name in ("current_version", "changed_fields") if name in problem}
     version = int(re.fullmatch(r'"(\d+)"', response.headers["etag"])[1])  # type: ignore[index]
-    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["cache-control"] == "no-store, no-transform"
     return {"status": response.status_code, "version": version, "view": seen_view(response)}
 
 

@@ -191,8 +191,9 @@ async def _nothing() -> None:
 )
 def test_headers_and_queries_are_read_or_refused(headers: dict[bytes, bytes], query: bytes) -> None:
     request = Request(
-        {"method": "GET", "path": "/", "query_string": query, "headers": list(headers.items())}, _nothing, 0
+        {"method": "GET", "path": "/", "query_string": query, "headers": list(headers.items())}, _nothing, lambda: 0
     )
+    request.parameters = dict.fromkeys(("version", "at", "limit", "user_id", "reference"), False)
     UUID(request.request_id)
     request.media_type()
     request.matches_none(1)

@@ -48,7 +48,7 @@ class Crash:
         self.left -= 1
 
 
-def connector(crash: Crash) -> Callable[[str], Connection[Any]]:
+def connector(crash: Crash) -> Callable[..., Connection[Any]]:
     """Makes connections that crash: before any statement, BEGIN and COMMIT included."""
 
     class CrashingCursor(Cursor[Any]):
@@ -61,7 +61,7 @@ def connector(crash: Crash) -> Callable[[str], Connection[Any]]:
             crash.step(self)
             return (yield from super()._exec_command(*args, **kwargs))
 
-    def make(url: str) -> Connection[Any]:
+    def make(url: str, **_options: int) -> Connection[Any]:
         return CrashingConnection.connect(url, autocommit=True, cursor_factory=CrashingCursor)
 
     return make

@@ -6,11 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.support.harness import Server
 from tests.support.people import CHROMIUM_ARGUMENTS, Person
 from tests.support.proxy import Proxy, Treatment
+
+expect.set_options(timeout=20_000)
 
 CALM: dict[str, object] = {"reduced_motion": "reduce"}
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -77,7 +77,7 @@ def type_like_a_person(person: Person, edits: list[Edit]) -> None:
     states = texts(edits)
     agree(person, page, task_id, states[-1])
     history = replayed(person.client.history(task_id))
-    assert len(history) > 3
+    assert len(history) > 1  # how many depends on how fast the machine types
     for moment in told(page):
         if moment["words"] == "Saved":
             assert history[moment["version"]] == moment["text"]  # type: ignore[index]
