@@ -96,6 +96,10 @@ def test_a_service_that_asks_for_patience_is_left_alone_for_so_long(
     assert saves[1] - saves[0] >= 2
 
 
+def saves_of(proxy: Proxy) -> list[Request]:
+    return [request for request in proxy.seen if request.method == "PATCH"]
+
+
 def test_an_unanswered_request_is_sent_again_as_the_same_request(
     new_person: Callable[..., Person], new_proxy: Callable[[Treatment], Proxy]
 ) -> None:
@@ -106,11 +110,13 @@ def test_an_unanswered_request_is_sent_again_as_the_same_request(
     page = person.open(task_id)
     proxy.treatment = unreachable
     page.locator("#description").fill("One")
+    # A poll may have failed before: what counts is that the save was sent, and not answered.
+    eventually(page, lambda: saves_of(proxy), "the first save is sent")
     says(page, OFFLINE)
     page.locator("#description").fill("One and more")
     proxy.treatment = faithful
     says(page, "Saved")
-    saves = [request for request in proxy.seen if request.method == "PATCH"]
+    saves = saves_of(proxy)
     keys = [request.headers["Idempotency-Key"] for request in saves]
     assert len(set(keys)) == 2
     first = [request for request in saves if request.headers["Idempotency-Key"] == keys[0]]
