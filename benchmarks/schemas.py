@@ -1,6 +1,6 @@
 """What the three peers agree on: the body of a PATCH and the task that answers it.
 
-The fields and their limits are the contract's (§3, §4.1), so every contender validates and renders the same JSON.
+The fields and their limits are those of docs/api.md, so every contender validates and renders the same JSON.
 The product has its own structs; nothing here is shared with it.
 """
 
@@ -49,7 +49,7 @@ class TaskPatch(Struct, forbid_unknown_fields=True):
 
 
 class Task(Struct):
-    """The contract's task, in its order."""
+    """The task as in docs/api.md, in its order."""
 
     id: UUID
     user_id: UUID

@@ -60,7 +60,7 @@ _decode = msgspec.json.Decoder(State).decode
 
 
 def encode_state(event: Recorded, schema: dict[str, int] = SCHEMA) -> bytes:
-    """The bytes that are stored of an event beside its task, version and type."""
+    """The stored bytes of an event, without its task, version and type."""
     payload = list(msgspec.structs.astuple(event.data))
     while payload and payload[-1] is None:
         payload.pop()

@@ -94,7 +94,7 @@ WHERE day BETWEEN %(first)s AND %(last)s AND drafts <> 0 ORDER BY day, drafts DE
 """
 
 NEVER_EDITED = "none"
-"""The field of drafts that nobody has edited."""
+"""The field of drafts without an edit."""
 
 
 class TimeToPublish(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The commands (contract section 1): what they print, and how they end."""
+"""The commands (docs/api.md, Running): what they print, and how they end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What each command records, and when it is refused (contract section 4)."""
+"""What each command records, and when it is refused (docs/api.md, Lifecycle)."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""JSON values: equality, depth, merging (contract section 4.1, RFC 7396)."""
+"""JSON values: equality, depth, merging (docs/api.md, Lifecycle.1, RFC 7396)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The splice (contract section 6): one edit turns the old text into the new."""
+"""The splice (docs/api.md, Events): one edit turns the old text into the new."""
 
 import pytest
 from hypothesis import example, given

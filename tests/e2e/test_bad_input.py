@@ -1,4 +1,4 @@
-"""Input that no honest client sends: each gets its problem, and leaves no event behind (contract sections 3 to 5)."""
+"""Input that no honest client sends: each gets its problem, and records no event (docs/api.md)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Conditions, retries and simultaneous changes (contract section 4.2)."""
+"""Conditions, retries and simultaneous changes (docs/api.md, Concurrency and retries)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4

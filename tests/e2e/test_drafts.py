@@ -1,4 +1,4 @@
-"""The life of a draft over HTTP (contract section 4)."""
+"""The life of a draft over HTTP (docs/api.md, Lifecycle)."""
 
 from collections.abc import Callable
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""The event stream live (contract section 6)."""
+"""The event stream live (docs/api.md, Events)."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The event stream in pages (contract section 6)."""
+"""The event stream in pages (docs/api.md, Events)."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Lists of tasks (contract section 4.3)."""
+"""Lists of tasks (docs/api.md, Lifecycle)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reading the past over HTTP: as-of, history, difference, blame, and who may (contract section 6)."""
+"""Reading the past over HTTP: as-of, history, difference, blame, and who may (docs/api.md, Events)."""
 
 from uuid import uuid4
 

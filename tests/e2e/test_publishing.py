@@ -1,4 +1,4 @@
-"""Publishing replays the log and trusts neither the view nor a cache (contract section 4.4)."""
+"""Publishing replays the log and trusts neither the view nor a cache (docs/api.md, Publishing)."""
 
 import psycopg
 import pytest

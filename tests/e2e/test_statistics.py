@@ -1,4 +1,4 @@
-"""The statistics over HTTP (contract section 6; definitions in docs/analytics.md)."""
+"""The statistics over HTTP (docs/api.md, Events; definitions in docs/analytics.md)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Schemathesis against the service's own document: several scopes, never a 5xx (contract section 5).
+"""Schemathesis against the service's own document: several scopes, never a 5xx (docs/api.md, Errors).
 
 `FUZZ_SECONDS` and `FUZZ_EXAMPLES` lengthen it: `make fuzz` runs several thousand cases.
 """

@@ -1,4 +1,4 @@
-"""What leaves the service for `analytics` (contract section 6)."""
+"""What leaves the service for `analytics` (docs/api.md, Events)."""
 
 from typing import Any
 from uuid import UUID
