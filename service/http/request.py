@@ -50,7 +50,7 @@ class Request:
     """One request. `now` is when it arrived, with its body if it has one, in microseconds since 1970, UTC.
 
     `known_user` is None without a token. `parameters` are those that the route's query may have, and whether more than
-    once.
+    once; None where any may stand.
 
     `response_headers` are those that the response has in addition to its own, whatever it is.
     """
@@ -76,7 +76,7 @@ class Request:
         self.receive = receive
         self.clock = clock
         self.now = clock()
-        self.parameters: Mapping[str, bool] = {}
+        self.parameters: Mapping[str, bool] | None = {}
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
@@ -227,9 +227,9 @@ class Request:
 
 
 class Query:
-    """The parameters of a query. `declared` are those that it may have, and whether more than once."""
+    """The parameters of a query. `declared` are those that it may have, and whether more than once; None: any."""
 
-    def __init__(self, query_string: bytes, declared: Mapping[str, bool]) -> None:
+    def __init__(self, query_string: bytes, declared: Mapping[str, bool] | None) -> None:
         try:
             pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
         except ValueError:
@@ -238,6 +238,9 @@ class Query:
         for name, value in pairs:
             if "\0" in name + value:
                 raise Problem("malformed-parameter", "The query contains U+0000.")
+            if declared is None:
+                self._values[name] = value
+                continue
             if name not in declared:
                 known = ", ".join(declared) or "none"
                 raise Problem("malformed-parameter", f"There is no parameter {name[:64]!r} here: {known}.")

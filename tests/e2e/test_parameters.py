@@ -1,5 +1,6 @@
 """Query parameters: a route takes those that it declares and no others, and each within its bounds."""
 
+import httpx
 import pytest
 
 from service.application import HANDLERS
@@ -17,7 +18,10 @@ def concrete(path: str, task_id: str) -> str:
     return path
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in ROUTES])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path) for method, path, handler in ROUTES if handler.opt["operation"].tag != "Pages"],
+)
 def test_a_parameter_that_is_not_declared_is_refused_and_named(server: Server, method: str, path: str) -> None:
     with server.client(scope="audit analytics") as client:
         task_id = client.new_draft()
@@ -28,6 +32,11 @@ def test_a_parameter_that_is_not_declared_is_refused_and_named(server: Server, m
         assert response.status_code == 400, response.text
         assert response.json()["type"] == "/problems/malformed-parameter"
         assert "actor" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/", "/analytics", "/docs", "/problems/validation", "/static/autosave.js"])
+def test_the_query_of_a_page_is_its_own(server: Server, path: str) -> None:
+    assert httpx.get(f"{server.url}{path}?from=2026-01-01&from=x").status_code == 200
 
 
 def test_a_list_adds_up_and_any_other_repetition_is_refused(server: Server) -> None:

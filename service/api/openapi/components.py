@@ -261,8 +261,13 @@ def _header(schema: Schema, description: str) -> Schema:
     return {"required": True, "description": description, "schema": schema}
 
 
-def query_parameters(operation: Operation) -> dict[str, bool]:
-    """The names that an operation's query may have, and whether they may be repeated: such lists add up."""
+def query_parameters(operation: Operation) -> dict[str, bool] | None:
+    """The names that an operation's query may have, and whether they may be repeated: such lists add up.
+
+    None of a page for people: its query belongs to its script, and to those who link to it.
+    """
+    if operation.tag == "Pages":
+        return None
     known = parameters()
     found = [known[name] for name in operation.parameters]
     return {each["name"]: each["name"] in REPEATABLE for each in found if each["in"] == "query"}
