@@ -90,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._in_head and (b"pgrade" in data or b"PGRADE" in data):
+        if self._expects_head() and (b"pgrade" in data or b"PGRADE" in data):
             data = _without_upgrade(data)
         super().data_received(data)
         if self._request_since is not None:
@@ -104,12 +104,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        if self._in_head and not self._idle():
+        if self._expects_head() and not self._idle():
             # The requests before it are answered first; after the last of them the connection is closed.
             (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
             self.flow.pause_reading()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+
+    def _expects_head(self) -> bool:
+        """Whether what comes next belongs to the head of a request."""
+        return self._in_head or self._request_since is None
 
     @override
     def _should_upgrade(self) -> bool:

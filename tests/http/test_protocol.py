@@ -210,6 +210,16 @@ def test_an_upgrade_is_ignored_and_the_body_read(reporting: int, name: bytes) ->
     assert report["body"] == "\r\nUpgrade: bod"[:14]
 
 
+def test_an_upgrade_of_a_later_request_is_ignored_too(reporting: int) -> None:
+    with connected(reporting) as wire:
+        for last in (b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"):
+            wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + last + b"Content-Length: 4\r\n\r\nbody")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += wire.recv(65536)
+            assert b'"body": "body"' in answer
+
+
 def test_an_upgrade_that_cannot_be_ignored_is_refused_and_not_carried_out(reporting: int) -> None:
     with connected(reporting) as wire:
         wire.sendall(
