@@ -96,6 +96,25 @@ def test_a_service_that_asks_for_patience_is_left_alone_for_so_long(
     assert saves[1] - saves[0] >= 2
 
 
+@pytest.mark.parametrize("renamed", [lambda tag: tag[:-1] + '-gzip"', lambda tag: None], ids=["renamed", "dropped"])
+def test_a_proxy_that_spoils_the_etag_leaves_every_save_acknowledged(
+    new_person: Callable[..., Person], new_proxy: Callable[[Treatment], Proxy], renamed: Callable[[str], str | None]
+) -> None:
+    def spoiling(request: Request, forward: Callable[[], Answer]) -> Answer:
+        answer = forward()
+        spoilt = [(name, renamed(value) if name.lower() == "etag" else value) for name, value in answer.headers]
+        answer.headers = [(name, value) for name, value in spoilt if value is not None]
+        return answer
+
+    person = new_person(url=new_proxy(spoiling).url)
+    task_id = person.client.new_draft()
+    page = person.open(task_id)
+    for words in ("One", "One and two", "One and two and three"):
+        page.locator("#description").fill(words)
+        says(page, "Saved")
+        assert person.description(task_id) == words
+
+
 def saves_of(proxy: Proxy) -> list[Request]:
     return [request for request in proxy.seen if request.method == "PATCH"]
 

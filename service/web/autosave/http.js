@@ -21,7 +21,7 @@
  * @typedef {object} Answer
  * @property {number} status
  * @property {boolean} ok
- * @property {number | null} version     of the task, from the ETag
+ * @property {number | null} version     of the task, from X-Task-Version or the ETag
  * @property {any} body
  * @property {Problem | null} problem    set when the service refused
  * @property {number | null} retryAfter  milliseconds, where the service names a time
@@ -201,16 +201,16 @@ async function read(response) {
   return {
     status: response.status,
     ok: response.ok || response.status === 304,
-    version: versionOf(response.headers.get('ETag')),
+    version: versionOf(response.headers.get('X-Task-Version') ?? response.headers.get('ETag')),
     body,
     problem: /problem\+json/.test(type) ? body : null,
     retryAfter: delayOf(response.headers.get('Retry-After'), response.headers.get('Date')),
   };
 }
 
-/** @param {string | null} tag  `"7"`, or `W/"7"` from a compressing proxy */
+/** @param {string | null} tag  `7` of X-Task-Version, or the ETag: `"7"`, `W/"7"` or `"7-gzip"` from a compressing proxy */
 function versionOf(tag) {
-  const found = /^(?:W\/)?"(\d+)"$/.exec(tag ?? '');
+  const found = /^(?:W\/)?"?(\d+)(?:-[a-z]+)?"?$/.exec(tag ?? '');
   return found ? Number(found[1]) : null;
 }
 
