@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 from service.store.connections import ReadingPool
 from service.store.errors import UNAVAILABLE, StoreUnavailable
-from service.store.history import task_at_version
+from service.store.history import task_at_time, task_at_version
 from service.store.log import EventLog
 from service.store.tasks import Store
 from service.stream.feed import Feed
@@ -53,6 +53,30 @@ class Context(msgspec.Struct, frozen=True, eq=False):
                 raise TaskNotFound
             self.log_audit_read(request, task_id=task_id)
         return snapshot
+
+    async def readable_as_of(self, request: Request, task_id: UUID) -> tuple[Task, int]:
+        """A task that the user may read, as of `version` or `at` of the query, and the time that it is looked at.
+
+        Raises `TaskNotFound`, and the problem `not-found` for a version or a time that it does not have.
+        """
+        query = request.query()
+        version, moment = query.version("version"), query.moment("at")
+        if version is not None and moment is not None:
+            raise Problem("malformed-parameter", "Give version or at, not both.")
+        current = (await self.readable(request, task_id)).task
+        if moment is not None:
+            task = await task_at_time(self.store, task_id, moment)
+            if task is None:
+                raise Problem("not-found", "The task did not exist at that time.")
+            return task, moment
+        if version is None:
+            return current, request.now
+        if version == current.version:
+            return current, current.updated_at
+        task = await task_at_version(self.store, task_id, version) if version < current.version else None
+        if task is None:
+            raise Problem("not-found", f"The task has no version {version}.")
+        return task, task.updated_at
 
     def log_audit_read(self, request: Request, **what: UUID) -> None:
         """Log who read another user's data."""

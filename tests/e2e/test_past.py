@@ -163,3 +163,20 @@ def test_an_owners_own_reads_are_not_logged(server: Server, client: Client) -> N
     client.get(f"/api/v1/tasks/{task_id}/blame")
 
     assert task_id not in "".join(line for line in server.log.read_text().splitlines() if "audit read" in line)
+
+
+def test_the_transcript_is_read_as_of_a_version_or_a_time(client: Client) -> None:
+    task_id = client.new_draft()
+    path = f"/api/v1/tasks/{task_id}/transcript"
+    for words in ("said", "said again"):
+        client.put(path, json={"text": words})
+    times = [event["occurred_at"] for event in client.history(task_id)]
+
+    assert [client.get(path, params={"version": version}).status_code for version in (1, 4)] == [404, 404]
+    assert client.get(path, params={"version": 2}).json() == {"text": "said"}
+    assert client.get(path, params={"at": times[1]}).json() == {"text": "said"}
+    assert client.get(path).json() == client.get(path, params={"version": 3}).json() == {"text": "said again"}
+    response = client.get(path, params={"version": 2})
+    assert (response.headers["etag"], response.headers["x-task-version"]) == ('"2"', "2")
+    assert response.headers.get_list("cache-control") == ["no-store, no-transform"]
+    assert "last-modified" in response.headers

@@ -26,7 +26,6 @@ from service.api.responses import Response, json_response, task_headers, task_re
 from service.api.routing import route
 from service.http.problems import Problem
 from service.http.request import TASKS, Request, parse_uuid
-from service.store.history import task_at_time, task_at_version
 
 MAX_SEARCH = 200
 """Characters of a search."""
@@ -72,34 +71,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 )
 async def read_task(context: Context, request: Request, task_id: str) -> Response:
     """The task now, or as it stood at `version` or `at`."""
-    query = request.query()
-    version, moment = query.version("version"), query.moment("at")
-    if version is not None and moment is not None:
-        raise Problem("malformed-parameter", "Give version or at, not both.")
-    snapshot = await context.readable(request, parse_uuid(task_id, "task_id"))
-    task, now = snapshot.task, request.now
-    if version is not None:
-        task = await _at_version(context, snapshot.task, version)
-        now = task.updated_at
-    elif moment is not None:
-        found = await task_at_time(context.store, task.id, moment)
-        if found is None:
-            raise Problem("not-found", "The task did not exist at that time.")
-        task, now = found, moment
+    task, now = await context.readable_as_of(request, parse_uuid(task_id, "task_id"))
     # A draft whose life ended has changed its status without a new version until the sweep records it.
     unrecorded = task.status_at(now) != task.status
     if not unrecorded and not request.matches_none(task.version):
         return Response(304, task_headers(task))
     return task_response(task, now)
-
-
-async def _at_version(context: Context, current: Task, version: int) -> Task:
-    if version == current.version:
-        return current
-    task = await task_at_version(context.store, current.id, version) if version < current.version else None
-    if task is None:
-        raise Problem("not-found", f"The task has no version {version}.")
-    return task
 
 
 @route(

@@ -14,7 +14,7 @@ from service.api.openapi.operation import (
     json_answer,
     task_answer,
 )
-from service.api.responses import Response, json_response, task_headers
+from service.api.responses import NO_STORE, Response, json_response, task_headers
 from service.api.routing import route
 from service.http import body as bodies
 from service.http.problems import Problem
@@ -27,17 +27,17 @@ from service.http.request import Request, parse_uuid
         TRANSCRIPT,
         "Tasks",
         "Read the voice transcript",
-        (json_answer("The transcript.", "Transcript", "transcript", "ETag", "Last-Modified"),),
+        (json_answer("The transcript.", "Transcript", "transcript", "ETag", "X-Task-Version", "Last-Modified"),),
         READING,
-        ("task_id",),
+        ("task_id", "version", "at"),
     )
 )
 async def read_transcript(context: Context, request: Request, task_id: str) -> Response:
-    """The voice transcript, where there is one."""
-    snapshot = await context.readable(request, parse_uuid(task_id, "task_id"))
-    if not snapshot.task.transcript:
+    """The voice transcript now, or as it stood at `version` or `at`; 404 where there is none."""
+    task, _ = await context.readable_as_of(request, parse_uuid(task_id, "task_id"))
+    if not task.transcript:
         raise Problem("not-found", "The task has no transcript.")
-    return json_response({"text": snapshot.task.transcript}, more=task_headers(snapshot.task)[:2])
+    return json_response({"text": task.transcript}, more=[each for each in task_headers(task) if each != NO_STORE])
 
 
 @route(
