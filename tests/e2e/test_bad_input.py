@@ -346,3 +346,12 @@ def test_a_query_that_cannot_be_read_is_malformed(client: Client, draft: Draft, 
 @pytest.mark.parametrize("query", ["", "reference=", "reference=%00", "reference=" + "x" * 2049])
 def test_a_reference_in_a_query_is_checked_as_in_a_body(client: Client, draft: Draft, query: str) -> None:
     assert refused(client.delete(f"{draft.path}/attachments?{query}"))[0] in (400, 422)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP"])
+def test_a_compressed_body_is_an_unsupported_media_type(client: Client, encoding: str) -> None:
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+
+    response = client.post("/api/v1/tasks/drafts", content=b"{}", headers=headers)
+
+    assert (response.status_code, response.json()["type"]) == (415, "/problems/unsupported-media-type")

@@ -184,3 +184,15 @@ def test_a_retry_among_other_changes_is_answered_as_the_first_time(client: Clien
                 (other.result().status_code, other.result().text[:300] if other.result().is_error else "")
                 for other in others
             } == {(200, "")}
+
+
+def test_a_key_belongs_to_the_media_type_too(client: Client) -> None:
+    path = f"/api/v1/tasks/{client.new_draft(requirements={'a': 1})}"
+    body = b'{"requirements": {"b": 2}}'
+    replaced, merged = (
+        client.patch(path, content=body, headers={"content-type": kind, "idempotency-key": "one"})
+        for kind in ("application/json", "application/merge-patch+json")
+    )
+
+    assert (replaced.status_code, replaced.json()["requirements"]) == (200, {"b": 2})
+    assert (merged.status_code, merged.json()["type"]) == (422, "/problems/idempotency-key-reused")

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from service.http.auth import MAX_TOKEN, Key, Verifier, public_keys, read_key_file
+from service.http.auth import MAX_TOKEN, Key, Verifier, mint, public_keys, read_key_file, verifier_of
 from service.http.problems import Problem
-from service.settings import SettingError
+from service.settings import SettingError, Settings
 from tests.support.harness import DEADLINE, SECRET, Server, wait_until
 
 USER = uuid4()
@@ -378,3 +378,20 @@ def test_keys_are_rotated_without_a_refused_request(tmp_path: Path, start_server
         "the old key is out of use",
         REVOKED_WITHIN,
     )
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\n", b"\0" * 64, b"a" * 64, b"\xff" * 40, b"short but mixed\n"])
+def test_a_secret_that_can_be_guessed_stops_the_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret").write_bytes(content)
+
+    with pytest.raises(SettingError, match="secret"):
+        verifier_of(Settings(data_dir=tmp_path))
+
+
+def test_the_line_end_of_an_editor_is_not_part_of_the_secret(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    token = f"Bearer {mint(settings, USER, '', 60)}".encode()
+    with (tmp_path / "secret").open("ab") as file:
+        file.write(b"\n")
+
+    assert verifier_of(settings).user(token).id == USER

@@ -12,6 +12,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 
 from domain.events import DraftCreated, DraftFieldChanged
 from domain.text import Edit
+from service.store.connections import connect
 from service.store.library import Draft, library_environment
 from service.store.migrate import migrate, migrations
 from tests.support.harness import Server, with_database
@@ -136,3 +137,41 @@ def test_a_schema_of_a_newer_release_refuses_to_start(database: str, tmp_path: P
     assert len(ended.stderr.splitlines()) == 1
     assert "migration 9999" in ended.stderr
     assert "Upgrade palimpsest" in ended.stderr
+
+
+def test_a_sequence_that_lags_is_put_right_at_the_start(database: str) -> None:
+    row = "(gen_random_uuid(), 1, 500, 'DraftDiscarded', '', '')"
+    with psycopg.connect(database, autocommit=True) as connection:
+        columns = "originator_id, originator_version, notification_id, topic, state, digest"
+        connection.execute(f"INSERT INTO draft_events ({columns}) VALUES {row}")
+
+        assert migrate(database) == []
+
+        assert connection.execute("SELECT nextval('draft_events_position')").fetchone() == (501,)
+
+
+def test_the_defaults_of_the_role_do_not_reach_the_service(database: str) -> None:
+    name = database.partition("?")[0].rpartition("/")[2]
+    defaults = {
+        "search_path": "nowhere",
+        "default_transaction_isolation": "serializable",
+        "default_transaction_read_only": "on",
+        "datestyle": "German",
+        "timezone": "Asia/Tokyo",
+        "statement_timeout": "1ms",
+    }
+    with psycopg.connect(database, autocommit=True) as connection:
+        for setting, value in defaults.items():
+            connection.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+
+    with connect(database) as connection:
+        found = {setting: connection.execute(f"SHOW {setting}").fetchone() for setting in defaults}
+
+    assert found == {
+        "search_path": ("public",),
+        "default_transaction_isolation": ("read committed",),
+        "default_transaction_read_only": ("off",),
+        "datestyle": ("ISO, MDY",),
+        "timezone": ("UTC",),
+        "statement_timeout": ("0",),
+    }
