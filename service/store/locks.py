@@ -1,4 +1,4 @@
-"""The numbers of all advisory locks, so that no two purposes share one. SQL functions name the first and the last."""
+"""The numbers of all advisory locks: no two purposes share one. SQL functions name `APPEND` and `CONTENTION`."""
 
 APPEND = 7018115364
 """Held by `append_events` until its commit: gives out positions in the order of commits."""

@@ -60,14 +60,15 @@ async def sweep(store: Store, writer: Writer, clock: Callable[[], int]) -> int:
     expired = 0
     last: UUID | None = None
     while overdue := await store.overdue(clock(), last):
-        for last in overdue:
+        for task_id in overdue:
             metadata = Metadata(clock(), "system", str(uuid4()))
             try:
-                await writer.submit(WriteRequest(last, ExpireDraft(), metadata))
+                await writer.submit(WriteRequest(task_id, ExpireDraft(), metadata))
                 expired += 1
             except (StoreUnavailable, Overloaded):
                 raise
             except Exception as error:
-                log.error("a draft cannot be expired: %s", error, extra={"task_id": str(last)})
+                log.error("a draft cannot be expired: %s", error, extra={"task_id": str(task_id)})
+        last = overdue[-1]
     await store.forget_keys(KEEP_KEYS_HOURS)
     return expired

@@ -1,5 +1,6 @@
 """The log as the `eventsourcing` library's own tools read it, and the schema that it stands in."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 
 from domain.events import DraftCreated, DraftFieldChanged
 from domain.text import Edit
+from service.store import locks
 from service.store.connections import connect
 from service.store.library import Draft, library_environment
 from service.store.migrate import migrate, migrations
@@ -175,3 +177,9 @@ def test_the_defaults_of_the_role_do_not_reach_the_service(database: str) -> Non
         "timezone": ("UTC",),
         "statement_timeout": ("0",),
     }
+
+
+def test_the_functions_of_the_schema_take_the_locks_that_are_listed() -> None:
+    named = {int(number) for _, _, sql in migrations() for number in re.findall(r"pg_advisory\w*lock\((\d+)", sql)}
+
+    assert named == {locks.APPEND, locks.CONTENTION}
